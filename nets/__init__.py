@@ -1,0 +1,22 @@
+"""Slim's residual networks on today's TensorFlow, exact against TensorFlow 1.15.
+
+Submodules load on first access (`nets.resnet_v1`, `nets.nets_factory`, …), so that importing the package itself
+costs nothing.
+"""
+
+import importlib
+
+__version__ = '0.1.0'
+
+_SUBMODULES = ('checkpoints', 'cli', 'data', 'nets_factory', 'resnet_utils', 'resnet_v1', 'resnet_v2',
+               'slim_compat', 'training')
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module('{}.{}'.format(__name__, name))
+    raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+
+
+def __dir__():
+    return sorted(list(globals()) + list(_SUBMODULES))
