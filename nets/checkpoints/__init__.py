@@ -1,0 +1,1 @@
+"""Reading checkpoints into networks; `nets.checkpoints.restore` holds the one restore function."""

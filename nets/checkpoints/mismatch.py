@@ -1,0 +1,156 @@
+"""Words for a checkpoint that does not fit: what differs, the likely cause, and what to do about it.
+
+Pure text from names and shapes, so that it can be tested without TensorFlow.
+"""
+
+_SHOWN = 20
+
+
+def describe(path, names, held, missing, misshaped, unused):
+    """Describes how a checkpoint differs from the variables it should fill.
+
+    Args:
+        path: Where the checkpoint is.
+        names: Names of all variables of the model.
+        held: Sorted names of all tensors of the checkpoint.
+        missing: Names that were looked for and are not in the checkpoint.
+        misshaped: Tuples (name, (shape, type) in the checkpoint, (shape, type) of the variable).
+        unused: Names in the checkpoint that no variable takes; told as information.
+
+    Returns:
+        A text of several lines: a summary, the lists (20 entries of each, and the count), then the advice.
+    """
+    lines = [f'The checkpoint {path} does not fit the model: {len(missing)} missing, '
+             f'{len(misshaped)} of another shape or type.']
+    lines += _listed('Missing in the checkpoint', missing)
+    lines += _listed('Of another shape or type', [
+        f'{name}: {_show(*theirs)} in the checkpoint, {_show(*ours)} in the model'
+        for name, theirs, ours in misshaped])
+    lines += _listed('In the checkpoint and not used (this alone is no error)', unused)
+    facts = _Facts(names, held, missing, misshaped)
+    advice = [text for applies, text in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
+    lines += ['Likely cause: ' + text.format(**facts.words()) for text in advice]
+    return '\n'.join(lines)
+
+
+def describe_scope(flag, scope, names):
+    """Describes a scope that matches no variable.
+
+    Args:
+        flag: The name of the flag that it came from.
+        scope: The scope.
+        names: Names of the variables that it was compared with.
+
+    Returns:
+        One line that names scopes which do exist, the likeliest first.
+    """
+    scopes = {'/'.join(name.split('/')[:depth]) for name in names for depth in range(1, name.count('/') + 1)}
+    known = sorted(scopes, key=lambda known: (known.count('/'), known))
+    last = scope.rsplit('/', 1)[-1]
+    alike = [name for name in known if name.endswith('/' + last)] or [name for name in known if last in name]
+    return ('--{} names {!r}, which matches no variable. A scope is a full name from the root and matches '
+            'whole components. {}: {}.'.format(flag, scope, 'Did you mean' if alike else 'There are',
+                                         ', '.join((alike or known)[:_SHOWN])))
+
+
+class _Facts:
+    """What the causes below are decided on."""
+
+    def __init__(self, names, held, missing, misshaped):
+        self.names, self.held, self.missing = names, held, missing
+        self.misshaped = [name for name, _, _ in misshaped]
+        self.roots = _roots(names)
+        self.held_roots = _roots(held)
+        self.deeper = _prefix_of(missing, held)
+        self.classes = [(theirs[0][-1], ours[0][-1]) for name, theirs, ours in misshaped
+                        if _is_logits(name) and theirs[0] and ours[0]][:1]
+
+    def words(self):
+        """What the texts below may speak of."""
+        theirs, ours = self.classes[0] if self.classes else ('?', '?')
+        logits = sorted({name.rsplit('/', 1)[0] for name in self.names if _is_logits(name)})
+        return {'roots': ', '.join(self.roots), 'held_roots': ', '.join(self.held_roots) or 'nothing',
+                'deeper': self.deeper, 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits)}
+
+    def none_of_the_root(self):
+        return bool(self.missing) and not set(self.roots) & set(self.held_roots)
+
+    def only_logits_misshaped(self):
+        return bool(self.misshaped) and all(_is_logits(name) for name in self.misshaped)
+
+    def only_logits_missing(self):
+        return bool(self.missing) and all(_is_logits(name) for name in self.missing)
+
+    def averages_missing(self):
+        return any(name.endswith('/ExponentialMovingAverage') for name in self.missing)
+
+    def biases_for_batch_norm(self):
+        extra = set(self.held) - set(self.names)
+        return (any('/BatchNorm/' in name for name in self.missing)
+                and any(name.endswith('/biases') and not _is_logits(name) for name in extra))
+
+    def training_state_missing(self):
+        slots = {name for name in self.missing if not name.endswith('/ExponentialMovingAverage')
+                 and name.rsplit('/', 1)[0] in set(self.held)}
+        return bool(slots)
+
+
+_NO_CAUSE = ('the checkpoint is of another network than --model_name says, or of another version of it. To '
+             'fill what fits and leave the rest as initialized, name the rest in '
+             '--checkpoint_exclude_scopes, or allow missing variables by --ignore_missing_vars.')
+
+# In order of how telling they are; the first two that apply are shown.
+_CAUSES = (
+    (lambda facts: bool(facts.deeper),
+     'the names lie below {deeper!r} in the checkpoint; hand over a dict from those names to the variables.'),
+    (_Facts.none_of_the_root,
+     'another network; the model has {roots} and the checkpoint holds {held_roots}. Change --model_name.'),
+    (_Facts.averages_missing,
+     'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
+    (_Facts.only_logits_misshaped,
+     'another number of classes: {theirs} in the checkpoint, {ours} in the model. To evaluate, use the '
+     'dataset that it was trained on and --labels_offset (1 drops the background class). To fine-tune, add '
+     '--checkpoint_exclude_scopes={logits}'),
+    (_Facts.only_logits_missing,
+     'the checkpoint has no classifier, or one of another name. To train a new one, add '
+     '--checkpoint_exclude_scopes={logits}'),
+    (_Facts.biases_for_batch_norm,
+     'the checkpoint was made without resnet_arg_scope: its convolutions have biases and no batch norm. '
+     'Build the network the way it was built then.'),
+    (_Facts.training_state_missing,
+     'the run that wrote it had another --optimizer or --moving_average_decay. Use the same flags, or '
+     'another --train_dir and this one as --checkpoint_path.'),
+)
+
+
+def _is_logits(name):
+    """Whether a variable belongs to the classifier."""
+    return '/logits/' in '/' + name
+
+
+def _roots(names):
+    """The first components of names, sorted, without names that have one component only."""
+    return sorted({name.split('/', 1)[0] for name in names if '/' in name})
+
+
+def _prefix_of(missing, held):
+    """The scope below which the checkpoint holds what is missing, or an empty string."""
+    if not missing:
+        return ''
+    below = [name[:-len(missing[0])] for name in held if name.endswith('/' + missing[0])]
+    held = set(held)
+    return next((prefix for prefix in below if all(prefix + name in held for name in missing)), '')
+
+
+def _listed(title, entries):
+    """Lines for a list of entries, cut after 20."""
+    if not entries:
+        return []
+    more = [f'  … and {len(entries) - _SHOWN} more'] if len(entries) > _SHOWN else []
+    return [f'{title} ({len(entries)}):'] + ['  ' + entry for entry in entries[:_SHOWN]] + more
+
+
+def _show(shape, dtype):
+    """A shape and a type as text."""
+    text = 'unknown shape' if shape is None else '[{}]'.format(', '.join(str(size) for size in shape))
+    return '{} {}'.format(getattr(dtype, 'name', dtype), text)
