@@ -1,0 +1,1 @@
+"""Data sets, preprocessing presets and input pipelines for image classification."""

@@ -1,0 +1,213 @@
+"""Slim's TFRecord schema: files of encoded images with their labels, and the class names beside them."""
+
+import contextlib
+import os
+import re
+import struct
+
+import tensorflow.compat.v1 as tf
+
+LABELS_FILENAME = 'labels.txt'
+_SHARD = re.compile(r'-(\d{5})-of-(\d{5})')
+# A record is its length (8 bytes, little-endian), a checksum (4), the content and a checksum (4).
+_HEADER = struct.Struct('<Q4x')
+_FOOTER_SIZE = 4
+
+FEATURES = {
+    'image/encoded': tf.FixedLenFeature([], tf.string, ''),
+    'image/format': tf.FixedLenFeature([], tf.string, ''),
+    'image/filename': tf.FixedLenFeature([], tf.string, ''),
+    'image/class/label': tf.FixedLenFeature([], tf.int64, -1),
+    'image/height': tf.FixedLenFeature([], tf.int64, 0),
+    'image/width': tf.FixedLenFeature([], tf.int64, 0),
+}
+
+
+def make_example(encoded, image_format, height, width, label, filename=None):
+    """Makes a record.
+
+    Args:
+        encoded: bytes, a whole JPEG or PNG file.
+        image_format: `'jpg'` or `'png'`.
+        height: int, in pixels.
+        width: int, in pixels.
+        label: int, the index of the class.
+        filename: str that identifies the image, or None to leave it out as most of slim's converters do.
+
+    Returns:
+        A `tf.train.Example`.
+    """
+    def strings(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(value)]))
+
+    def integers(value):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    feature = {
+        'image/encoded': strings(encoded),
+        'image/format': strings(image_format),
+        'image/class/label': integers(label),
+        'image/height': integers(height),
+        'image/width': integers(width),
+    }
+    if filename is not None:
+        feature['image/filename'] = strings(filename)
+    return tf.train.Example(features=tf.train.Features(feature=feature))
+
+
+def parse_example(serialized):
+    """Parses a record.
+
+    Args:
+        serialized: string scalar, a `tf.train.Example` as `make_example` or slim's converters write it.
+
+    Returns:
+        A dict of scalars: `encoded`, `format`, `filename` (strings, empty where missing), `label` (int64, -1
+        where missing), `height` and `width` (int64, 0 where missing).
+    """
+    parsed = tf.parse_single_example(serialized, FEATURES)
+    return {key.rsplit('/', 1)[-1]: value for key, value in parsed.items()}
+
+
+def write_records(examples, num_examples, dataset_dir, name, split_name, num_shards=1):
+    """Writes records to `NAME_SPLIT_00000-of-00005.tfrecord` and so on, as slim's converters name them.
+
+    The files appear under these names once all of them are complete.
+
+    Args:
+        examples: iterable of `tf.train.Example`; they may be made one by one.
+        num_examples: int, how many there are. Every shard but the last ones holds `ceil(num_examples /
+            num_shards)`.
+        dataset_dir: the folder to write to; made where it is missing.
+        name: str, the name of the data set.
+        split_name: str, such as `'train'`.
+        num_shards: int, the number of files, at least 1.
+
+    Returns:
+        The paths of the files, a list of str.
+
+    Raises:
+        ValueError: If there are more or fewer examples than `num_examples`, or `num_shards` is less than 1.
+    """
+    if num_shards < 1:
+        raise ValueError(f'num_shards must be at least 1; got {num_shards}.')
+    os.makedirs(dataset_dir, exist_ok=True)
+    paths = [os.path.join(dataset_dir, f'{name}_{split_name}_{shard:05d}-of-{num_shards:05d}.tfrecord')
+             for shard in range(num_shards)]
+    temporary = [f'{path}.{os.getpid()}.tmp' for path in paths]
+    try:
+        _fill_shards(examples, num_examples, temporary)
+        for source, path in zip(temporary, paths, strict=True):
+            os.replace(source, path)
+    finally:
+        for path in temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+    return paths
+
+
+def _fill_shards(examples, num_examples, paths):
+    size = -(-num_examples // len(paths))
+    iterator = iter(examples)
+    count = 0
+    for path in paths:
+        with tf.python_io.TFRecordWriter(path) as writer:
+            for _, example in zip(range(min(size, num_examples - count)), iterator, strict=False):
+                writer.write(example.SerializeToString())
+                count += 1
+    if count != num_examples or next(iterator, None) is not None:
+        raise ValueError(f'num_examples must be the number of the examples; got {num_examples} for '
+                         f'{"more" if count == num_examples else count}. Nothing was written.')
+
+
+def count_examples(paths):
+    """Counts the records in files by walking over their headers, without reading the contents.
+
+    Args:
+        paths: iterable of str.
+
+    Returns:
+        An int.
+
+    Raises:
+        ValueError: If a file ends in the middle of a record.
+    """
+    return sum(_count_records(path) for path in paths)
+
+
+def _count_records(path):
+    size = os.path.getsize(path)
+    count = position = 0
+    with open(path, 'rb') as file:
+        while position < size:
+            header = file.read(_HEADER.size)
+            if len(header) == _HEADER.size:
+                position += _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_SIZE
+            if len(header) < _HEADER.size or position > size:
+                raise ValueError(f'{path!r} is truncated or no TFRecord file: it ends in the middle of '
+                                 f'record {count}. Make or fetch it again.')
+            file.seek(position)
+            count += 1
+    return count
+
+
+def check_shards(paths):
+    """Checks that files named `...-00000-of-00005...` are all there, and of one set.
+
+    Args:
+        paths: list of str; those named otherwise are not looked at.
+
+    Raises:
+        ValueError: If shards are missing, or there are several sets of them.
+    """
+    shards = [tuple(map(int, match.groups())) for match in map(_SHARD.search, paths) if match]
+    totals = sorted({total for _, total in shards})
+    if len(totals) > 1:
+        raise ValueError(f'{os.path.dirname(paths[0])!r} holds shards of several sets, of {totals} files '
+                         'each. Remove the old ones, or name the files by file_pattern.')
+    missing = sorted(set(range(*totals)) - {index for index, _ in shards})
+    if missing:
+        raise ValueError(f'{os.path.dirname(paths[0])!r} lacks shards {missing} of {totals[0]}. Make or '
+                         'fetch them, or name the files by file_pattern to do without.')
+
+
+def write_labels(dataset_dir, class_names):
+    """Writes the names of the classes to `labels.txt`, one line `ID:NAME` each.
+
+    Args:
+        dataset_dir: the folder to write to.
+        class_names: sequence of str, in the order of the labels.
+    """
+    path = os.path.join(dataset_dir, LABELS_FILENAME)
+    temporary = f'{path}.{os.getpid()}.tmp'
+    with open(temporary, 'w', encoding='utf-8') as file:
+        file.writelines(f'{label}:{name}\n' for label, name in enumerate(class_names))
+    os.replace(temporary, path)
+
+
+def read_labels(dataset_dir):
+    """Reads the names of the classes from `labels.txt`.
+
+    Args:
+        dataset_dir: the folder that holds the file.
+
+    Returns:
+        A tuple of str, one for each label from 0 to the largest; a label that has no line gets its number as
+        a name.
+
+    Raises:
+        ValueError: If a line is not `ID:NAME`, a label occurs twice, or there are no lines.
+    """
+    path = os.path.join(dataset_dir, LABELS_FILENAME)
+    with open(path, encoding='utf-8') as file:
+        lines = [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
+    names = {}
+    for number, line in lines:
+        label, colon, name = line.partition(':')
+        if not (colon and label.isdecimal()) or int(label) in names:
+            raise ValueError(f'Line {number} of {path!r} must be ID:NAME with a label that has no line yet; '
+                             f'got {line!r}.')
+        names[int(label)] = name
+    if not names:
+        raise ValueError(f'{path!r} must have a line ID:NAME for each class; it is empty.')
+    return tuple(names.get(label, str(label)) for label in range(max(names) + 1))
