@@ -1,0 +1,2 @@
+"""Command lines: flags become a frozen configuration, and one call does the work. The only readers of
+flags."""

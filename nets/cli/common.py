@@ -1,0 +1,154 @@
+"""What the command lines share: flags from a table, exit codes, quiet and readable output.
+
+Each call parses into flag values of its own, so that nothing is global and two commands can run in one
+process. Exit codes: 0 done, 1 failed (one line says why), 2 wrong command line, 128 + N ended by signal N.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+
+from absl import flags
+
+# name: of the flag. kind: a key of `_DEFINE`. target: field of the configuration that it sets, dotted.
+Flag = collections.namedtuple('Flag', ('name', 'kind', 'target', 'help'))
+
+# A flag of slim's scripts that cannot act here: any value but the default is refused with `reason`.
+Unsupported = collections.namedtuple('Unsupported', ('name', 'kind', 'default', 'reason'))
+
+_DEFINE = {'string': flags.DEFINE_string, 'integer': flags.DEFINE_integer, 'float': flags.DEFINE_float,
+           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list}
+
+
+def run(argv, defaults, table, unsupported, usage, action):
+    """Parses a command line and acts on it.
+
+    Args:
+        argv: The command line with the program's name; None for that of the process.
+        defaults: A configuration, whose values are the defaults of the flags.
+        table: List of `Flag`.
+        unsupported: List of `Unsupported`.
+        usage: What `--help` begins with.
+        action: Function of a configuration that returns the exit code. TensorFlow may be imported in it.
+
+    Returns:
+        The exit code.
+    """
+    argv = sys.argv if argv is None else argv
+    program = os.path.basename(argv[0])
+    values = _define(defaults, table, unsupported)
+    try:
+        rest = values(argv)
+        if values.help:
+            print(f'{usage}\n\nusage: {program} [flags]\n{values.get_help(include_special_flags=False)}')
+            return 0
+        _check_usage(rest, values, unsupported)
+    except flags.Error as error:
+        print(f'{program}: {error}\nTry {program} --help.', file=sys.stderr)
+        return 2
+    return _guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Holds back what TensorFlow writes to the error stream while it loads; an error shows it after all."""
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(saved, held_back.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def start_logging():
+    """Sends the library's log to the error stream, one plain line per message, around any progress bar."""
+    import tensorflow.compat.v1 as tf
+    from tqdm import tqdm
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            tqdm.write(self.format(record), file=sys.stderr)
+
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    logger = logging.getLogger('nets')
+    logger.handlers = [Handler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def signal_exit_code(number):
+    """The exit code of a program that a signal ended, by the shell's convention."""
+    return 128 + int(number)
+
+
+def _define(defaults, table, unsupported):
+    """Flag values with everything defined."""
+    values = flags.FlagValues()
+    for flag in table:
+        default = _get(defaults, flag.target)
+        default = list(default) if isinstance(default, tuple) else default
+        _DEFINE[flag.kind](flag.name, default, flag.help, flag_values=values)
+    for flag in unsupported:
+        _DEFINE[flag.kind](flag.name, flag.default, f'Not supported: {flag.reason}', flag_values=values)
+    flags.DEFINE_bool('traceback', False, 'Show where in the program an error arose.', flag_values=values)
+    flags.DEFINE_bool('help', False, 'Show this help.', short_name='h', flag_values=values)
+    return values
+
+
+def _check_usage(rest, values, unsupported):
+    """Raises a `flags.Error` for stray arguments and for flags that cannot act."""
+    if rest[1:]:
+        raise flags.Error(f'unexpected arguments: {" ".join(rest[1:])}. Flags are written --name=value.')
+    for flag in unsupported:
+        value = values[flag.name].value
+        if value != flag.default:
+            raise flags.Error(f'--{flag.name}={value} is not supported: {flag.reason}')
+
+
+def _configuration(values, defaults, table):
+    """The configuration that the flags ask for; raises a ValueError for values out of range."""
+    own, parts = {}, collections.defaultdict(dict)
+    for flag in table:
+        value = values[flag.name].value
+        value = tuple(value or ()) if flag.kind == 'list' else value
+        part, _, field = flag.target.rpartition('.')
+        (parts[part] if part else own)[field] = value
+    for part, fields in parts.items():
+        own[part] = dataclasses.replace(getattr(defaults, part), **fields)
+    return dataclasses.replace(defaults, **own)
+
+
+def _guarded(program, show_traceback, call):
+    """The call's exit code; an error that speaks to the user becomes one line and 1."""
+    try:
+        return call()
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted.', file=sys.stderr)
+        return signal_exit_code(signal.SIGINT)
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        if show_traceback:
+            traceback.print_exc()
+        print(f'{program}: error: {error}', file=sys.stderr)
+        return 1
+
+
+def _get(config, target):
+    """The value of a dotted field."""
+    for field in target.split('.'):
+        config = getattr(config, field)
+    return config

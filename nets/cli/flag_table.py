@@ -1,0 +1,51 @@
+"""The flags that training and evaluation share, and those of slim that cannot act here."""
+
+from nets.cli.common import Flag, Unsupported
+
+DATA_FLAGS = [
+    Flag('dataset_name', 'string', 'data.dataset_name', 'Name of the data set.'),
+    Flag('dataset_split_name', 'string', 'data.dataset_split_name', 'Name of the split.'),
+    Flag('dataset_dir', 'string', 'data.dataset_dir', 'Directory of the data set\'s files.'),
+    Flag('file_pattern', 'string', 'data.file_pattern',
+         'Names of the TFRecord files in --dataset_dir, with %s for the split; by default those of the data '
+         'set. (Not in slim.)'),
+    Flag('labels_offset', 'integer', 'data.labels_offset',
+         'Subtracted from every label and from the number of classes; 1 drops a background class.'),
+    Flag('preprocessing_name', 'string', 'data.preprocessing_name',
+         'Name of the preprocessing, or of a network whose preprocessing to use; by default that of '
+         '--model_name.'),
+    Flag('batch_size', 'integer', 'data.batch_size', 'Images per step.'),
+    Flag('num_preprocessing_threads', 'integer', 'data.num_preprocessing_threads',
+         'Images that are decoded and preprocessed in parallel.'),
+    Flag('use_grayscale', 'bool', 'data.use_grayscale', 'Whether to turn the images into one grey channel.'),
+    Flag('skip_corrupt', 'bool', 'data.skip_corrupt',
+         'Whether to leave out images that cannot be decoded, and count them, instead of stopping. (Not in '
+         'slim.)'),
+]
+
+MODEL_FLAG = Flag('model_name', 'string', 'model_name', 'Name of the network.')
+CPU_FLAG = Flag('clone_on_cpu', 'bool', 'clone_on_cpu', 'Whether to leave accelerators alone and use the '
+                                                        'CPU.')
+
+_ONE_PROCESS = 'this version runs one process on one machine.'
+MASTER = Unsupported('master', 'string', '', _ONE_PROCESS)
+
+TRAIN_UNSUPPORTED = [
+    MASTER,
+    Unsupported('num_clones', 'integer', 1, 'this version trains on one device.'),
+    Unsupported('worker_replicas', 'integer', 1, _ONE_PROCESS),
+    Unsupported('num_ps_tasks', 'integer', 0, _ONE_PROCESS),
+    Unsupported('task', 'integer', 0, _ONE_PROCESS),
+    Unsupported('sync_replicas', 'bool', False, _ONE_PROCESS),
+    Unsupported('replicas_to_aggregate', 'integer', 1, _ONE_PROCESS),
+    Unsupported('num_readers', 'integer', 4,
+                'files are read as fast as they are needed; --num_preprocessing_threads sets the parallel '
+                'work.'),
+    Unsupported('quantize_delay', 'integer', -1, 'TensorFlow no longer has the quantization that it switched '
+                                                 'on.'),
+]
+
+EVAL_UNSUPPORTED = [
+    MASTER,
+    Unsupported('quantize', 'bool', False, 'TensorFlow no longer has the quantization that it switched on.'),
+]

@@ -1,0 +1,1 @@
+"""Training and evaluation: configuration in, checkpoints and reports out."""
