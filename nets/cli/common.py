@@ -55,9 +55,17 @@ def run(argv, defaults, table, unsupported, usage, action):
     return _guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
 
 
+def load_tensorflow():
+    """Imports TensorFlow and looks for devices, both without their noise, and starts the library's log."""
+    with _quiet():
+        import tensorflow as tf
+        tf.config.list_physical_devices()
+    _start_logging()
+
+
 @contextlib.contextmanager
-def quiet_import():
-    """Holds back what TensorFlow writes to the error stream while it loads; an error shows it after all."""
+def _quiet():
+    """Holds back what is written to the error stream; an error shows it after all."""
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     sys.stderr.flush()
     saved = os.dup(2)
@@ -75,7 +83,7 @@ def quiet_import():
             os.close(saved)
 
 
-def start_logging():
+def _start_logging():
     """Sends the library's log to the error stream, one plain line per message, around any progress bar."""
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm

@@ -91,9 +91,8 @@ def main(argv=None):
 
 def _train(config):
     """Trains, and says how it ended."""
-    with common.quiet_import():
-        from nets.training import loop
-    common.start_logging()
+    common.load_tensorflow()
+    from nets.training import loop
     result = loop.train(config)
     if result.stopped_by is not None:
         print(f'Stopped by {result.stopped_by.name} at step {result.step}; saved {result.checkpoint_path}. '

@@ -1,0 +1,34 @@
+"""The words for what does not fit: the cause that applies is the one that is named."""
+
+import pytest
+
+from nets.checkpoints import mismatch
+
+FLOAT = 'float32'
+
+
+def _describe(names, held, missing=(), misshaped=()):
+    return mismatch.describe('/c', names, sorted(held), list(missing), list(misshaped), [])
+
+
+@pytest.mark.parametrize(('names', 'held', 'missing', 'misshaped', 'advice'), [
+    (['resnet_v1_50/conv1/weights'], ['resnet_v2_50/conv1/weights'], ['resnet_v1_50/conv1/weights'], [],
+     'another network; the model has resnet_v1_50 and the checkpoint holds resnet_v2_50'),
+    (['n/logits/weights'], ['n/logits/weights'], [],
+     [('n/logits/weights', ((4, 1001), FLOAT), ((4, 1000), FLOAT))],
+     'another number of classes: 1001 in the checkpoint, 1000 in the model'),
+    (['n/logits/weights', 'n/c/weights'], ['n/c/weights'], ['n/logits/weights'], [],
+     '--checkpoint_exclude_scopes=n/logits'),
+    (['n/c/weights', 'n/c/BatchNorm/gamma'], ['n/c/weights', 'n/c/biases'], ['n/c/BatchNorm/gamma'], [],
+     'made without resnet_arg_scope'),
+    (['n/w', 'n/w/Momentum'], ['n/w'], ['n/w/Momentum'], [], 'another --optimizer'),
+    (['n/w'], ['n/w'], ['n/w/ExponentialMovingAverage'], [], 'Leave --moving_average_decay out'),
+    (['n/w', 'n/x'], ['n/w'], ['n/x'], [], 'another network than --model_name says, or of another version'),
+])
+def test_likely_cause(names, held, missing, misshaped, advice):
+    assert advice in _describe(names, held, missing, misshaped).replace('\n', ' ')
+
+
+def test_scope_without_anything_alike_lists_what_there_is():
+    text = mismatch.describe_scope('trainable_scopes', 'fc', ['net/conv1/weights', 'net/logits/biases'])
+    assert text.endswith('There are: net, net/conv1, net/logits.')
