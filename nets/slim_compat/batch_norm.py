@@ -149,8 +149,9 @@ class BatchNormalization(object):
             # In float32, as the graph of TensorFlow 1.15 computed it.
             decay = np.float32(1) - np.float32(self.momentum)
         if constant is None or constant:
-            _add_update(_assign_moving_average(self.moving_mean, mean, decay))
-            _add_update(_assign_moving_average(self.moving_variance, variance, decay))
+            decay = tf.convert_to_tensor(decay, name='decay')
+            _add_update(_assign_moving_average(self.moving_mean, mean, decay, read_value=False))
+            _add_update(_assign_moving_average(self.moving_variance, variance, decay, read_value=False))
         return outputs
 
     def _apply_unfused(self, inputs, training):
@@ -286,12 +287,14 @@ def _compose(scale, offset, then_scale, then_offset):
     return scale, offset
 
 
-def _assign_moving_average(variable, value, decay):
-    """Moves a variable towards `value` by the fraction `decay`; returns what `tf.assign_sub` does."""
+def _assign_moving_average(variable, value, decay, read_value=True):
+    """Moves a variable towards `value` by the fraction `decay`; returns its new value, or just the operation."""
     with ops.name_scope('AssignMovingAvg') as scope, ops.colocate_with(variable):
-        decay = tf.cast(tf.convert_to_tensor(decay, name='decay'), variable.dtype.base_dtype)
-        return tf.assign_sub(variable, (variable - tf.cast(value, variable.dtype.base_dtype)) * decay, name=scope)
+        delta = (variable - tf.cast(value, variable.dtype.base_dtype)) * tf.cast(decay, variable.dtype.base_dtype)
+        # As TensorFlow 1 names them: `AssignMovingAvg`, and `AssignMovingAvg/AssignSubVariableOp` of resources.
+        name = None if hasattr(variable, 'handle') else scope
+        return variable.assign_sub(delta, name=name, read_value=read_value)
 
 
 def _add_update(update):
-    tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update.op)
+    tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update if isinstance(update, tf.Operation) else update.op)
