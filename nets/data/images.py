@@ -12,7 +12,7 @@ _SIGNATURES = (
     (b'\x89PNG\r\n\x1a\n', 'PNG'),
     (b'GIF8', 'GIF'),
     (b'BM', 'BMP'),
-    (b'RIFF', 'WebP'),
+    (b'RIFF', 'WebP (which older releases of TensorFlow cannot read)'),
 )
 _UNSUPPORTED_SIGNATURES = (
     (b'II*\x00', 'TIFF'),
@@ -31,7 +31,7 @@ def decode(encoded):
     (slim did not either).
 
     Args:
-        encoded: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP file.
+        encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP file, or WebP where `tf.io.decode_webp` exists.
 
     Returns:
         uint8 `[height, width, 3]` RGB, 0-255. Running it raises `InvalidArgumentError` on a corrupt image.

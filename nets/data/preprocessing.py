@@ -95,7 +95,7 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
 
     Args:
         image, height, width, seed: see the module's docstring.
-        area_range: two floats, the part of the image's area that the box covers.
+        area_range: two floats, the part of the image's area that the box covers, never less than 0.1.
         aspect_ratio_range: two floats, width by height of the box.
         colour: whether to change brightness, saturation, hue and contrast.
         flip: whether to mirror half of the images.

@@ -8,7 +8,7 @@ import struct
 import tensorflow.compat.v1 as tf
 
 LABELS_FILENAME = 'labels.txt'
-_SHARD = re.compile(r'-(\d{5})-of-(\d{5})')
+_SHARD = re.compile(r'(.*)[-_](\d{5})-of-(\d{5})')
 # A record is its length (8 bytes, little-endian), a checksum (4), the content and a checksum (4).
 _HEADER = struct.Struct('<Q4x')
 _FOOTER_SIZE = 4
@@ -152,7 +152,7 @@ def _count_records(path):
 
 
 def check_shards(paths):
-    """Checks that files named `...-00000-of-00005...` are all there, and of one set.
+    """Checks that files named `NAME_00000-of-00005` or `NAME-00000-of-00005` are all there, and of one set.
 
     Args:
         paths: list of str; those named otherwise are not looked at.
@@ -160,15 +160,17 @@ def check_shards(paths):
     Raises:
         ValueError: If shards are missing, or there are several sets of them.
     """
-    shards = [tuple(map(int, match.groups())) for match in map(_SHARD.search, paths) if match]
-    totals = sorted({total for _, total in shards})
-    if len(totals) > 1:
-        raise ValueError(f'{os.path.dirname(paths[0])!r} holds shards of several sets, of {totals} files '
-                         'each. Remove the old ones, or name the files by file_pattern.')
-    missing = sorted(set(range(*totals)) - {index for index, _ in shards})
-    if missing:
-        raise ValueError(f'{os.path.dirname(paths[0])!r} lacks shards {missing} of {totals[0]}. Make or '
-                         'fetch them, or name the files by file_pattern to do without.')
+    shards = [match.groups() for match in map(_SHARD.match, paths) if match]
+    sets = sorted({(name, int(total)) for name, _, total in shards})
+    if len(sets) > 1:
+        found = ', '.join(f'{total} of {name}' for name, total in sets)
+        raise ValueError(f'Found shards of several sets: {found}. Remove the old ones, or name the files by '
+                         'file_pattern.')
+    for name, total in sets:
+        missing = sorted(set(range(total)) - {int(index) for _, index, _ in shards})
+        if missing:
+            raise ValueError(f'{name!r} lacks shards {missing} of {total}. Make or fetch them, or name the '
+                             'files by file_pattern to do without.')
 
 
 def write_labels(dataset_dir, class_names):
