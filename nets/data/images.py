@@ -31,7 +31,8 @@ def decode(encoded):
     (slim did not either).
 
     Args:
-        encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP file, or WebP where `tf.io.decode_webp` exists.
+        encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP file, or of WebP where
+            `tf.io.decode_webp` exists.
 
     Returns:
         uint8 `[height, width, 3]` RGB, 0-255. Running it raises `InvalidArgumentError` on a corrupt image.
