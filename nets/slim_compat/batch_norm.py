@@ -139,17 +139,10 @@ class BatchNormalization(object):
 
         outputs, mean, variance = utils.smart_cond(training, batch_statistics, moving_statistics)
         constant = utils.constant_value(training)
-        if constant is None:
-            momentum = tf.cond(training, lambda: tf.convert_to_tensor(self.momentum, tf.float32),
-                               lambda: tf.constant(1.0))
-            decay = 1.0 - momentum
-        elif isinstance(self.momentum, tf.Tensor):
-            decay = 1.0 - self.momentum
-        else:
-            # In float32, as the graph of TensorFlow 1.15 computed it.
-            decay = np.float32(1) - np.float32(self.momentum)
         if constant is None or constant:
-            decay = tf.convert_to_tensor(decay, name='decay')
+            # In float32, as the graph of TensorFlow 1.15 computed it.
+            momentum = self.momentum if isinstance(self.momentum, tf.Tensor) else np.float32(self.momentum)
+            decay = tf.convert_to_tensor(_where_training(training, np.float32(1) - momentum, 0.0), name='decay')
             _add_update(_assign_moving_average(self.moving_mean, mean, decay, read_value=False))
             _add_update(_assign_moving_average(self.moving_variance, variance, decay, read_value=False))
         return outputs
@@ -166,10 +159,8 @@ class BatchNormalization(object):
                 scale, offset = _compose(*(self._adjust(inputs, training) + (scale, offset)))
             axes = [axis for axis in range(rank) if axis != self.axis]
             mean, variance = tf.nn.moments(tf.cast(inputs, self._dtype), axes)
-            batch_mean, batch_variance = mean, variance
-            mean = utils.smart_cond(training, lambda: batch_mean, lambda: tf.convert_to_tensor(self.moving_mean))
-            variance = utils.smart_cond(
-                training, lambda: batch_variance, lambda: tf.convert_to_tensor(self.moving_variance))
+            mean = _where_training(training, mean, self.moving_mean)
+            variance = _where_training(training, variance, self.moving_variance)
             new_mean, new_variance = mean, variance
             if self.renorm:
                 r, d, new_mean, new_variance = self._renorm(mean, variance, training)
@@ -197,24 +188,24 @@ class BatchNormalization(object):
     def _adjust(self, inputs, training):
         """The user's random scale and bias, only where training."""
         scale, bias = self.adjustment(tf.shape(inputs))
-        return (utils.smart_cond(training, lambda: scale, lambda: tf.ones_like(scale)),
-                utils.smart_cond(training, lambda: bias, lambda: tf.zeros_like(bias)))
+        return (_where_training(training, scale, tf.ones_like(scale)),
+                _where_training(training, bias, tf.zeros_like(bias)))
 
     def _update(self, mean, variance, training):
-        """Adds the updates of the moving statistics."""
-        decay = 1.0 - self.momentum
+        """Adds the updates of the moving statistics; where not training they change nothing.
 
-        def update_variance():
-            if not self.renorm:
-                return _assign_moving_average(self.moving_variance, variance, decay)
-            stddev = _assign_moving_average(self.moving_stddev, tf.sqrt(variance + self.epsilon), decay)
-            with ops.name_scope('AssignNewValue') as scope, ops.colocate_with(self.moving_variance):
-                return tf.assign(self.moving_variance, tf.nn.relu(stddev * stddev - self.epsilon), name=scope)
-
-        _add_update(utils.smart_cond(
-            training, lambda: _assign_moving_average(self.moving_mean, mean, decay),
-            lambda: tf.convert_to_tensor(self.moving_mean)))
-        _add_update(utils.smart_cond(training, update_variance, lambda: tf.convert_to_tensor(self.moving_variance)))
+        Only values depend on `training`: a variable that is a reference cannot be assigned in a branch.
+        """
+        decay = _where_training(training, 1.0 - self.momentum, 0.0)
+        _add_update(_assign_moving_average(self.moving_mean, mean, decay, read_value=False))
+        if not self.renorm:
+            _add_update(_assign_moving_average(self.moving_variance, variance, decay, read_value=False))
+            return
+        stddev = _assign_moving_average(self.moving_stddev, tf.sqrt(variance + self.epsilon), decay)
+        with ops.name_scope('AssignNewValue') as scope, ops.colocate_with(self.moving_variance):
+            new_variance = _where_training(
+                training, tf.nn.relu(stddev * stddev - self.epsilon), self.moving_variance)
+            _add_update(tf.assign(self.moving_variance, new_variance, name=scope))
 
     def _renorm(self, mean, variance, training):
         """Correction `r`, `d` and the moments for the moving statistics; updates the renorm averages in place."""
@@ -230,17 +221,11 @@ class BatchNormalization(object):
         r = r if rmin is None else tf.maximum(r, rmin)
         r = r if rmax is None else tf.minimum(r, rmax)
         d = d if dmax is None else tf.minimum(tf.maximum(d, -dmax), dmax)
-        corrections = (utils.smart_cond(training, lambda: r, lambda: tf.ones_like(r)),
-                       utils.smart_cond(training, lambda: d, lambda: tf.zeros_like(d)))
-
-        def updated(variable, value):
-            return utils.smart_cond(
-                training,
-                lambda: tf.convert_to_tensor(
-                    _assign_moving_average(variable, value, 1.0 - self.renorm_momentum)),
-                lambda: tf.identity(variable))
-
-        with tf.control_dependencies([updated(self.renorm_mean, mean), updated(self.renorm_stddev, stddev)]):
+        corrections = (_where_training(training, r, tf.ones_like(r)), _where_training(training, d, tf.zeros_like(d)))
+        decay = _where_training(training, 1.0 - self.renorm_momentum, 0.0)
+        updates = [_assign_moving_average(self.renorm_mean, mean, decay, read_value=False),
+                   _assign_moving_average(self.renorm_stddev, stddev, decay, read_value=False)]
+        with tf.control_dependencies(updates):
             return corrections + (tf.identity(mean), tf.identity(variance))
 
 
@@ -285,6 +270,11 @@ def _compose(scale, offset, then_scale, then_offset):
     if then_offset is not None:
         offset = offset + then_offset
     return scale, offset
+
+
+def _where_training(training, value, otherwise):
+    """`value` where training, and else `otherwise`; both are tensors, variables or numbers."""
+    return utils.smart_cond(training, lambda: tf.convert_to_tensor(value), lambda: tf.convert_to_tensor(otherwise))
 
 
 def _assign_moving_average(variable, value, decay, read_value=True):

@@ -1,0 +1,42 @@
+"""Builds the distribution `tf1-nets`, whose only top-level package is `nets`."""
+
+import re
+
+from setuptools import find_packages, setup
+
+
+def read(path):
+    with open(path, encoding='utf-8') as file:
+        return file.read()
+
+
+setup(
+    name='tf1-nets',
+    version=re.search(r"__version__ = '(.+)'", read('nets/__init__.py')).group(1),
+    description="Slim's residual networks on today's TensorFlow, exact against TensorFlow 1.15",
+    long_description=read('README.md'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['nets', 'nets.*']),
+    python_requires='>=3.10',
+    install_requires=[
+        'tensorflow>=2.16,<3',
+        'tf-slim>=1.1,<2',
+        'numpy>=1.26,<3',
+        'absl-py>=1.4',  # flags of the scripts; TensorFlow's own choice
+        'tqdm>=4.60,<5',  # progress bars
+    ],
+    extras_require={
+        'demo': ['scikit-learn>=1.4,<2'],  # holds the data set `digits`
+        'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'build>=1.2,<2', 'scikit-learn>=1.4,<2',
+                 'pillow>=10'],
+    },
+    classifiers=[
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)
