@@ -11,6 +11,8 @@ import sklearn
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from nets.data import datasets, pipeline, preprocessing
+
 PHOTOS = pathlib.Path(sklearn.__file__).parent / 'datasets' / 'images'
 
 
@@ -92,3 +94,32 @@ def collect():
         return values
 
     return run
+
+
+@pytest.fixture
+def folder_of(write_folder):
+    """A function from a number of images (and corrupt files by index) to a data set and the corrupt paths."""
+    def make(count, corrupt=None, num_classes=2):
+        files = {f'test/{index % num_classes}/{index // num_classes:03d}.jpg': (corrupt or {}).get(index)
+                 for index in range(count)}
+        folder = write_folder(files)
+        bad = [os.path.join(folder, path) for path, content in files.items() if content is not None]
+        return datasets.get_dataset('image_folder', 'test', folder), sorted(bad)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def make_batches():
+    """A function that makes batches of images of 8x8 pixels."""
+    def make(dataset, is_training, batch_size=4, name='cifar', **options):
+        preprocess = preprocessing.get_preprocessing(name, is_training)
+        return pipeline.batches(dataset, preprocess, 8, 8, batch_size, is_training, **options)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def flat_names():
+    """A function from batches to the names of their examples, without blank ones."""
+    return lambda values: [name.decode() for batch in values for name in batch['name'][batch['mask']]]

@@ -117,7 +117,7 @@ def test_inception_evaluation_crops_as_tensorflow_1_where_tensorflow_2_does_not(
 @pytest.mark.parametrize('name', ['cifar', 'digits'])
 @pytest.mark.parametrize(('size', 'new_size'), [
     ((32, 32), (32, 32)), ((8, 8), (32, 32)), ((40, 60), (32, 48)), ((24, 16), (48, 32)),
-    ((33, 32), (33, 32)),
+    ((33, 32), (33, 32)), ((33, 50), (32, 48)),
 ])
 def test_small_evaluation_equals_numpy(name, size, new_size, photo):
     pixels = photo(*size)
