@@ -1,7 +1,7 @@
 """The batch normalisation layer that `slim.batch_norm` builds on, in plain TensorFlow operations.
 
-It stands where tf-slim looks for `tf.layers.BatchNormalization`, which TensorFlow no longer has, and gives the
-variables, collections, operation names and numbers of TensorFlow 1.15's.
+It stands where tf-slim looks for `tf.layers.BatchNormalization`, which TensorFlow no longer has, and gives
+the variables, collections, operation names and numbers of TensorFlow 1.15's.
 
 Source: Ioffe and Szegedy, "Batch Normalization", 2015 (arXiv:1502.03167), algorithms 1 and 2; Ioffe, "Batch
 Renormalization", 2017 (arXiv:1702.03275), algorithm 1.
@@ -18,16 +18,18 @@ _MIN_FUSED_EPSILON = 1.001e-5
 _RENORM_CLIPPING_KEYS = ('rmax', 'rmin', 'dmax')
 
 
-class BatchNormalization(object):
+class BatchNormalization:
     """Normalises over all axes but one. The arguments are those of `slim.batch_norm`, as it hands them on.
 
-    After `apply`, the attributes `gamma`, `beta` (None where switched off), `moving_mean` and `moving_variance` hold
-    the variables, `[channels]`, float32 where the inputs are of half precision and of the inputs' type otherwise.
+    After `apply`, the attributes `gamma`, `beta` (None where switched off), `moving_mean` and `moving_variance`
+    hold the variables, `[channels]`, float32 where the inputs are of half precision and of the inputs' type
+    otherwise.
     """
 
     def __init__(self, axis, momentum, epsilon, center, scale, beta_initializer, gamma_initializer,
                  moving_mean_initializer, moving_variance_initializer, beta_regularizer, gamma_regularizer,
-                 trainable, renorm, renorm_clipping, renorm_momentum, adjustment, fused, getter=tf.get_variable, **_):
+                 trainable, renorm, renorm_clipping, renorm_momentum, adjustment, fused, getter=tf.get_variable,
+                 **_):
         unknown = set(renorm_clipping or ()) - set(_RENORM_CLIPPING_KEYS)
         if renorm and unknown:
             raise ValueError('renorm_clipping may have the keys {}; got also {}.'.format(
@@ -54,8 +56,8 @@ class BatchNormalization(object):
 
         Args:
           inputs: Floating-point tensor of known rank and channel count.
-          training: Bool, or bool tensor: whether to use the statistics of the batch and to add their updates to the
-            collection UPDATE_OPS. None counts as False.
+          training: Bool, or bool tensor: whether to use the statistics of the batch and, in a trainable layer, to
+            add their updates to the collection UPDATE_OPS. None counts as False.
 
         Returns:
           A tensor of the shape and type of `inputs`.
@@ -75,11 +77,11 @@ class BatchNormalization(object):
         """Creates the variables, or gets those of the current scope."""
         ndims = inputs.shape.ndims
         if not ndims:
-            raise ValueError('Batch normalisation needs inputs of known rank; got {}.'.format(inputs))
+            raise ValueError(f'Batch normalisation needs a known rank; {inputs} has an undefined rank.')
         channels = inputs.shape.as_list()[self.axis]
         if channels is None:
-            raise ValueError('Batch normalisation needs a known number of channels (axis {}); got inputs of shape '
-                             '{}.'.format(self.axis, inputs.shape))
+            raise ValueError(f'Batch normalisation needs a known number of channels; axis {self.axis} of inputs of '
+                             f'shape {inputs.shape} is undefined.')
         self.axis %= ndims
         self._channels = channels
         half = inputs.dtype.base_dtype in (tf.float16, tf.bfloat16)
@@ -119,7 +121,8 @@ class BatchNormalization(object):
             synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.MEAN)
 
     def _apply_fused(self, inputs, training):
-        """One fused operation; its variance for the moving average has Bessel's correction, as in TensorFlow 1."""
+        """One fused operation; its variance for the moving average has Bessel's correction, as in TensorFlow 1.
+        """
         scale = tf.ones([self._channels], self._dtype) if self.gamma is None else self.gamma
         offset = tf.zeros([self._channels], self._dtype) if self.beta is None else self.beta
 
@@ -138,17 +141,20 @@ class BatchNormalization(object):
             return fused(self.moving_mean, self.moving_variance, False)
 
         outputs, mean, variance = utils.smart_cond(training, batch_statistics, moving_statistics)
-        constant = utils.constant_value(training)
-        if constant is None or constant:
+        if self._trainable and utils.constant_value(training) in (None, True):
             # In float32, as the graph of TensorFlow 1.15 computed it.
             momentum = self.momentum if isinstance(self.momentum, tf.Tensor) else np.float32(self.momentum)
-            decay = tf.convert_to_tensor(_where_training(training, np.float32(1) - momentum, 0.0), name='decay')
+            decay = _where_training(training, np.float32(1) - momentum, 0.0)
+            decay = tf.convert_to_tensor(decay, name='decay')
             _add_update(_assign_moving_average(self.moving_mean, mean, decay, read_value=False))
             _add_update(_assign_moving_average(self.moving_variance, variance, decay, read_value=False))
         return outputs
 
     def _apply_unfused(self, inputs, training):
         """Moments and normalisation one by one: any rank, renormalisation and adjustment."""
+        # TensorFlow 1 opened the layer's scope a second time inside itself. It shows in the name of an operation
+        # that differs in case only: `BatchNorm/batchnorm_1`, but `bn/batchnorm`.
+        tf.get_default_graph().unique_name(tf.get_variable_scope().name.split('/')[-1])
         rank = inputs.shape.ndims
         scale, offset = self._broadcast(self.gamma, rank), self._broadcast(self.beta, rank)
         constant = utils.constant_value(training)
@@ -167,7 +173,8 @@ class BatchNormalization(object):
                 r = self._broadcast(tf.stop_gradient(r, name='renorm_r'), rank)
                 d = self._broadcast(tf.stop_gradient(d, name='renorm_d'), rank)
                 scale, offset = _compose(r, d, scale, offset)
-            self._update(new_mean, new_variance, training)
+            if self._trainable:
+                self._update(new_mean, new_variance, training)
 
         def shaped(value):
             return None if value is None else tf.cast(self._broadcast(value, rank), inputs.dtype)
@@ -208,7 +215,8 @@ class BatchNormalization(object):
             _add_update(tf.assign(self.moving_variance, new_variance, name=scope))
 
     def _renorm(self, mean, variance, training):
-        """Correction `r`, `d` and the moments for the moving statistics; updates the renorm averages in place."""
+        """Correction `r`, `d` and the moments for the moving statistics; updates the renorm averages in place.
+        """
         stddev = tf.sqrt(variance + self.epsilon)
         floor = tf.maximum(self.renorm_stddev, tf.sqrt(tf.constant(self.epsilon, self._dtype)))
         r = stddev / floor
@@ -221,7 +229,8 @@ class BatchNormalization(object):
         r = r if rmin is None else tf.maximum(r, rmin)
         r = r if rmax is None else tf.minimum(r, rmax)
         d = d if dmax is None else tf.minimum(tf.maximum(d, -dmax), dmax)
-        corrections = (_where_training(training, r, tf.ones_like(r)), _where_training(training, d, tf.zeros_like(d)))
+        corrections = (_where_training(training, r, tf.ones_like(r)),
+                       _where_training(training, d, tf.zeros_like(d)))
         decay = _where_training(training, 1.0 - self.renorm_momentum, 0.0)
         updates = [_assign_moving_average(self.renorm_mean, mean, decay, read_value=False),
                    _assign_moving_average(self.renorm_stddev, stddev, decay, read_value=False)]
@@ -234,7 +243,8 @@ def add_weight(name, layer_name, shape, dtype, initializer, regularizer, trainab
 
     Args:
       name: Name of the variable in the scope.
-      layer_name: What TensorFlow 1's layers called it: the loss is named by that, `<scope>/kernel/Regularizer/…`.
+      layer_name: What TensorFlow 1's layers called it: the loss is named by that,
+        `<scope>/kernel/Regularizer/…`.
       shape: Its shape, a list of ints.
       dtype: Its type.
       initializer: Its initializer.
@@ -274,14 +284,16 @@ def _compose(scale, offset, then_scale, then_offset):
 
 def _where_training(training, value, otherwise):
     """`value` where training, and else `otherwise`; both are tensors, variables or numbers."""
-    return utils.smart_cond(training, lambda: tf.convert_to_tensor(value), lambda: tf.convert_to_tensor(otherwise))
+    return utils.smart_cond(
+        training, lambda: tf.convert_to_tensor(value), lambda: tf.convert_to_tensor(otherwise))
 
 
 def _assign_moving_average(variable, value, decay, read_value=True):
-    """Moves a variable towards `value` by the fraction `decay`; returns its new value, or just the operation."""
+    """Moves a variable towards `value` by the fraction `decay`; returns its new value, or the operation."""
     with ops.name_scope('AssignMovingAvg') as scope, ops.colocate_with(variable):
-        delta = (variable - tf.cast(value, variable.dtype.base_dtype)) * tf.cast(decay, variable.dtype.base_dtype)
-        # As TensorFlow 1 names them: `AssignMovingAvg`, and `AssignMovingAvg/AssignSubVariableOp` of resources.
+        dtype = variable.dtype.base_dtype
+        delta = (variable - tf.cast(value, dtype)) * tf.cast(decay, dtype)
+        # As TensorFlow 1 names them: `AssignMovingAvg`, or `AssignMovingAvg/AssignSubVariableOp` of a resource.
         name = None if hasattr(variable, 'handle') else scope
         return variable.assign_sub(delta, name=name, read_value=read_value)
 
