@@ -21,15 +21,14 @@ _RENORM_CLIPPING_KEYS = ('rmax', 'rmin', 'dmax')
 class BatchNormalization:
     """Normalises over all axes but one. The arguments are those of `slim.batch_norm`, as it hands them on.
 
-    After `apply`, the attributes `gamma`, `beta` (None where switched off), `moving_mean` and `moving_variance`
-    hold the variables, `[channels]`, float32 where the inputs are of half precision and of the inputs' type
-    otherwise.
+    After `apply`, the attributes `gamma`, `beta` (None where switched off), `moving_mean` and
+    `moving_variance` hold the variables, `[channels]`, of the type of the inputs, or float32 for half precision.
     """
 
     def __init__(self, axis, momentum, epsilon, center, scale, beta_initializer, gamma_initializer,
                  moving_mean_initializer, moving_variance_initializer, beta_regularizer, gamma_regularizer,
-                 trainable, renorm, renorm_clipping, renorm_momentum, adjustment, fused, getter=tf.get_variable,
-                 **_):
+                 trainable, renorm, renorm_clipping, renorm_momentum, adjustment, fused,
+                 getter=tf.get_variable, **_):
         unknown = set(renorm_clipping or ()) - set(_RENORM_CLIPPING_KEYS)
         if renorm and unknown:
             raise ValueError('renorm_clipping may have the keys {}; got also {}.'.format(
@@ -56,8 +55,8 @@ class BatchNormalization:
 
         Args:
           inputs: Floating-point tensor of known rank and channel count.
-          training: Bool, or bool tensor: whether to use the statistics of the batch and, in a trainable layer, to
-            add their updates to the collection UPDATE_OPS. None counts as False.
+          training: Bool, or bool tensor: whether to use the statistics of the batch and, in a trainable layer,
+            to add their updates to the collection UPDATE_OPS. None counts as False.
 
         Returns:
           A tensor of the shape and type of `inputs`.
@@ -80,8 +79,8 @@ class BatchNormalization:
             raise ValueError(f'Batch normalisation needs a known rank; {inputs} has an undefined rank.')
         channels = inputs.shape.as_list()[self.axis]
         if channels is None:
-            raise ValueError(f'Batch normalisation needs a known number of channels; axis {self.axis} of inputs of '
-                             f'shape {inputs.shape} is undefined.')
+            raise ValueError(f'Batch normalisation needs a known number of channels; axis {self.axis} of inputs '
+                             f'of shape {inputs.shape} is undefined.')
         self.axis %= ndims
         self._channels = channels
         half = inputs.dtype.base_dtype in (tf.float16, tf.bfloat16)
@@ -121,8 +120,7 @@ class BatchNormalization:
             synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.MEAN)
 
     def _apply_fused(self, inputs, training):
-        """One fused operation; its variance for the moving average has Bessel's correction, as in TensorFlow 1.
-        """
+        """One fused operation; the variance it averages has Bessel's correction, as in TensorFlow 1."""
         scale = tf.ones([self._channels], self._dtype) if self.gamma is None else self.gamma
         offset = tf.zeros([self._channels], self._dtype) if self.beta is None else self.beta
 
@@ -152,8 +150,8 @@ class BatchNormalization:
 
     def _apply_unfused(self, inputs, training):
         """Moments and normalisation one by one: any rank, renormalisation and adjustment."""
-        # TensorFlow 1 opened the layer's scope a second time inside itself. It shows in the name of an operation
-        # that differs in case only: `BatchNorm/batchnorm_1`, but `bn/batchnorm`.
+        # TensorFlow 1 opened the layer's scope once more inside itself. That shows where a name differs in case
+        # only: `BatchNorm/batchnorm_1`, but `bn/batchnorm`.
         tf.get_default_graph().unique_name(tf.get_variable_scope().name.split('/')[-1])
         rank = inputs.shape.ndims
         scale, offset = self._broadcast(self.gamma, rank), self._broadcast(self.beta, rank)
@@ -215,8 +213,7 @@ class BatchNormalization:
             _add_update(tf.assign(self.moving_variance, new_variance, name=scope))
 
     def _renorm(self, mean, variance, training):
-        """Correction `r`, `d` and the moments for the moving statistics; updates the renorm averages in place.
-        """
+        """Corrections `r` and `d`, moments for the moving statistics; updates the renorm averages in place."""
         stddev = tf.sqrt(variance + self.epsilon)
         floor = tf.maximum(self.renorm_stddev, tf.sqrt(tf.constant(self.epsilon, self._dtype)))
         r = stddev / floor
@@ -293,7 +290,7 @@ def _assign_moving_average(variable, value, decay, read_value=True):
     with ops.name_scope('AssignMovingAvg') as scope, ops.colocate_with(variable):
         dtype = variable.dtype.base_dtype
         delta = (variable - tf.cast(value, dtype)) * tf.cast(decay, dtype)
-        # As TensorFlow 1 names them: `AssignMovingAvg`, or `AssignMovingAvg/AssignSubVariableOp` of a resource.
+        # As in TensorFlow 1: `AssignMovingAvg`, or `AssignMovingAvg/AssignSubVariableOp` of a resource.
         name = None if hasattr(variable, 'handle') else scope
         return variable.assign_sub(delta, name=name, read_value=read_value)
 
