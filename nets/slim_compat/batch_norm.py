@@ -22,7 +22,7 @@ class BatchNormalization:
     """Normalises over all axes but one. The arguments are those of `slim.batch_norm`, as it hands them on.
 
     After `apply`, the attributes `gamma`, `beta` (None where switched off), `moving_mean` and
-    `moving_variance` hold the variables, `[channels]`, of the type of the inputs, or float32 for half precision.
+    `moving_variance` hold the variables, `[channels]`, of the inputs' type, or float32 for half precision.
     """
 
     def __init__(self, axis, momentum, epsilon, center, scale, beta_initializer, gamma_initializer,
@@ -55,7 +55,7 @@ class BatchNormalization:
 
         Args:
           inputs: Floating-point tensor of known rank and channel count.
-          training: Bool, or bool tensor: whether to use the statistics of the batch and, in a trainable layer,
+          training: Bool, or bool tensor: whether to use the statistics of the batch and, where trainable,
             to add their updates to the collection UPDATE_OPS. None counts as False.
 
         Returns:
@@ -79,8 +79,8 @@ class BatchNormalization:
             raise ValueError(f'Batch normalisation needs a known rank; {inputs} has an undefined rank.')
         channels = inputs.shape.as_list()[self.axis]
         if channels is None:
-            raise ValueError(f'Batch normalisation needs a known number of channels; axis {self.axis} of inputs '
-                             f'of shape {inputs.shape} is undefined.')
+            raise ValueError(f'Batch normalisation needs a known number of channels; axis {self.axis} of the '
+                             f'shape {inputs.shape} is undefined.')
         self.axis %= ndims
         self._channels = channels
         half = inputs.dtype.base_dtype in (tf.float16, tf.bfloat16)
@@ -150,7 +150,7 @@ class BatchNormalization:
 
     def _apply_unfused(self, inputs, training):
         """Moments and normalisation one by one: any rank, renormalisation and adjustment."""
-        # TensorFlow 1 opened the layer's scope once more inside itself. That shows where a name differs in case
+        # TensorFlow 1 opened the layer's scope once more inside itself. That shows where names differ in case
         # only: `BatchNorm/batchnorm_1`, but `bn/batchnorm`.
         tf.get_default_graph().unique_name(tf.get_variable_scope().name.split('/')[-1])
         rank = inputs.shape.ndims
@@ -213,7 +213,7 @@ class BatchNormalization:
             _add_update(tf.assign(self.moving_variance, new_variance, name=scope))
 
     def _renorm(self, mean, variance, training):
-        """Corrections `r` and `d`, moments for the moving statistics; updates the renorm averages in place."""
+        """Corrections `r` and `d`, moments for the moving statistics; updates renorm's averages in place."""
         stddev = tf.sqrt(variance + self.epsilon)
         floor = tf.maximum(self.renorm_stddev, tf.sqrt(tf.constant(self.epsilon, self._dtype)))
         r = stddev / floor
