@@ -155,6 +155,26 @@ def read_shapes(path):
     return {name: (tuple(shape), types[name]) for name, shape in shapes.items()}
 
 
+def read_step(path):
+    """Reads the step at which a checkpoint was written.
+
+    Args:
+        path: The prefix of a checkpoint in either format.
+
+    Returns:
+        An int, or None if the checkpoint holds no `global_step`.
+
+    Raises:
+        ValueError: The file is damaged, incomplete or no checkpoint.
+    """
+    if 'global_step' not in read_shapes(path):
+        return None
+    try:
+        return int(tf.train.NewCheckpointReader(path).get_tensor('global_step'))
+    except _READ_ERRORS as error:
+        raise ValueError(_damaged(path, getattr(error, 'message', None) or str(error))) from error
+
+
 def split_by_scopes(variables, scopes, flag):
     """Splits variables by scope, comparing whole components of their names.
 

@@ -28,6 +28,9 @@ _LEARNING_FLAGS = [
     Flag('weight_decay', 'float', 'weight_decay', 'Factor of the L2 loss on the convolutions\' weights.'),
     Flag('label_smoothing', 'float', 'label_smoothing',
          'Share of the label that is spread over all classes.'),
+    Flag('batch_norm_decay', 'float', 'batch_norm_decay',
+         'Decay of the moving statistics of batch norm; by default 0.997. Short runs want less: the '
+         'statistics need some 5 / (1 - decay) steps. (Not in slim.)'),
     Flag('moving_average_decay', 'float', 'moving_average_decay',
          'Decay of the moving averages of all variables of the network; by default there are none.'),
     Flag('learning_rate', 'float', 'schedule.learning_rate', 'Learning rate to begin with.'),

@@ -20,10 +20,12 @@ def _at_least(config, least, *names):
             raise ValueError(f'{name} must be at least {least}; got {value}.')
 
 
-def _check_average_decay(decay):
-    """Raises a ValueError unless a decay of moving averages is None or in (0, 1)."""
-    if decay is not None and not 0 < decay < 1:
-        raise ValueError(f'moving_average_decay must be above 0 and below 1; got {decay}.')
+def _check_decay(config, *names):
+    """Raises a ValueError unless the named fields are None or in (0, 1)."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0 < value < 1:
+            raise ValueError(f'{name} must be above 0 and below 1; got {value}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +135,9 @@ class TrainConfig:
         model_name: A name of `nets.nets_factory.networks_map`.
         weight_decay: L2 factor on the convolutions' weights.
         label_smoothing: Share of the label's weight that is spread over all classes, in [0, 1).
+        batch_norm_decay: Decay of the batch norms' moving statistics; None for the network's own, 0.997 for
+            slim's. Those start at 0 and 1 and need some 5 / (1 - decay) steps to forget it: 1700 steps at
+            0.997, 50 at 0.9.
         moving_average_decay: Decay of the averages of all model variables; None for no averages.
         max_number_of_steps: The step to stop at, counted from step 0 of the run in `train_dir`; None: never.
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
@@ -149,6 +154,7 @@ class TrainConfig:
     fine_tune: FineTuneConfig = FineTuneConfig()
     weight_decay: float = 0.00004
     label_smoothing: float = 0.0
+    batch_norm_decay: float | None = None
     moving_average_decay: float | None = None
     max_number_of_steps: int | None = None
     log_every_n_steps: int = 10
@@ -160,7 +166,7 @@ class TrainConfig:
     def __post_init__(self):
         _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs')
         _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps')
-        _check_average_decay(self.moving_average_decay)
+        _check_decay(self, 'moving_average_decay', 'batch_norm_decay')
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.')
 
@@ -188,4 +194,4 @@ class EvalConfig:
 
     def __post_init__(self):
         _at_least(self, 1, 'max_num_batches')
-        _check_average_decay(self.moving_average_decay)
+        _check_decay(self, 'moving_average_decay')

@@ -12,8 +12,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from nets.checkpoints import restore
-from nets.training import files, inputs, report, reporting, tally, thumbnails
-from nets.training.loop import op_error
+from nets.training import files, inputs, op_errors, report, reporting, tally, thumbnails
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def _count(config, session, tensors, task):
             except tf.errors.OutOfRangeError:
                 break
             except tf.errors.OpError as error:
-                raise ValueError(op_error(error)) from error
+                raise ValueError(op_errors.describe(error)) from error
             mask = batch['mask']
             counted.add(*(batch[key][mask] for key in ('logits', 'label', 'name', 'encoded')))
             bar.update(1)

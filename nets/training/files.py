@@ -47,7 +47,7 @@ def write_whole(path, text):
     """
     temporary = f'{path}.{os.getpid()}.tmp'
     try:
-        with open(temporary, 'w', encoding='utf-8') as file:
+        with open(temporary, 'w', encoding='utf-8', errors='replace') as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

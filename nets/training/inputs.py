@@ -3,6 +3,7 @@
 import collections
 
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
 from nets import nets_factory
 from nets.data import datasets, pipeline
@@ -13,7 +14,7 @@ Task = collections.namedtuple(
     'Task', ('network_fn', 'dataset', 'num_classes', 'class_names', 'image_size', 'preprocessing'))
 
 
-def make_task(model_name, data, is_training, weight_decay=0.0):
+def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=None):
     """Looks up all that a configuration names.
 
     Args:
@@ -21,6 +22,7 @@ def make_task(model_name, data, is_training, weight_decay=0.0):
         data: A `DataConfig`.
         is_training: What batch norm is built with; see `freezing.training_mode`.
         weight_decay: L2 factor on the convolutions' weights.
+        batch_norm_decay: Decay of the batch norms' moving statistics; None for the network's own.
 
     Returns:
         A `Task`.
@@ -37,9 +39,10 @@ def make_task(model_name, data, is_training, weight_decay=0.0):
     if num_classes < 1:
         raise ValueError(f'labels_offset must be below {dataset.num_classes}, the number of classes of '
                          f'{data.dataset_name}; got {data.labels_offset}.')
-    network_fn = nets_factory.get_network_fn(model_name, num_classes, weight_decay, is_training)
-    return Task(network_fn, dataset, num_classes, tuple(dataset.class_names[data.labels_offset:]),
-                data.image_size or network_fn.default_image_size, preprocessing)
+    network_fn = _network_fn(model_name, num_classes, is_training, weight_decay, batch_norm_decay)
+    size = data.image_size or nets_factory.NETWORKS[model_name].builder.default_image_size
+    return Task(network_fn, dataset, num_classes, tuple(dataset.class_names[data.labels_offset:]), size,
+                preprocessing)
 
 
 def next_batch(task, data, is_training, seed=None, skip_corrupt=None):
@@ -80,6 +83,20 @@ def session_config(clone_on_cpu):
     """
     device_count = {'GPU': 0} if clone_on_cpu else {}
     return tf.ConfigProto(allow_soft_placement=True, device_count=device_count)
+
+
+def _network_fn(name, num_classes, is_training, weight_decay, batch_norm_decay):
+    """The factory's function, with another decay of batch norm if one is given."""
+    if batch_norm_decay is None:
+        return nets_factory.get_network_fn(name, num_classes, weight_decay, is_training)
+    network = nets_factory.NETWORKS[name]
+    arg_scope = network.arg_scope(weight_decay=weight_decay, batch_norm_decay=batch_norm_decay)
+
+    def network_fn(images):
+        with slim.arg_scope(arg_scope):
+            return network.builder(images, num_classes=num_classes, is_training=is_training)
+
+    return network_fn
 
 
 def _preprocessing_name(name):

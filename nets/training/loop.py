@@ -10,7 +10,18 @@ import zlib
 import tensorflow.compat.v1 as tf
 
 from nets.checkpoints import restore
-from nets.training import files, freezing, graph, inputs, optimizers, reporting, saving, schedules, signals
+from nets.training import (
+    files,
+    freezing,
+    graph,
+    inputs,
+    op_errors,
+    optimizers,
+    reporting,
+    saving,
+    schedules,
+    signals,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +53,11 @@ def train(config):
     """
     optimizers.check_optimizer(config.optimizer)
     schedules.check_policy(config.schedule)
-    task = inputs.make_task(config.model_name, config.data,
-    freezing.training_mode(config.fine_tune.trainable_scopes),
-                            config.weight_decay)
+    mode = freezing.training_mode(config.fine_tune.trainable_scopes)
+    task = inputs.make_task(config.model_name, config.data, mode, config.weight_decay,
+                            config.batch_norm_decay)
     files.writable_dir(config.train_dir, 'train_dir')
-    newest = saving.newest_checkpoint(config.train_dir)
-    start_step = restore.read_step(newest) if newest else 0
+    newest, start_step = saving.newest_checkpoint(config.train_dir)
     if config.max_number_of_steps is not None and start_step >= config.max_number_of_steps:
         logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', newest,
                     start_step, config.max_number_of_steps)
@@ -145,7 +155,7 @@ def _run(config, session, built, checkpointer, reporter, request, step):
         try:
             values = {key: float(value) for key, value in session.run((fetched, built.train_op))[0].items()}
         except tf.errors.OpError as error:
-            raise ValueError(op_error(error)) from error
+            raise ValueError(op_errors.describe(error)) from error
         step += 1
         if not math.isfinite(values['loss']):
             what = f'the loss is {values["loss"]}'
@@ -154,15 +164,3 @@ def _run(config, session, built, checkpointer, reporter, request, step):
         if checkpointer.due():
             checkpointer.save(session, step)
     return step, values['loss']
-
-
-def op_error(error):
-    """The part of a TensorFlow error that speaks to the user.
-
-    Args:
-        error: A `tf.errors.OpError`.
-
-    Returns:
-        One line of text.
-    """
-    return ' '.join(error.message.split('\n')[0].split())

@@ -77,7 +77,7 @@ class Checkpointer:
             raise FloatingPointError(diverged(step, what, self.last))
         try:
             self.last = self._saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
-        except (tf.errors.OpError, OSError) as error:
+        except (tf.errors.OpError, OSError, ValueError) as error:
             reason = str(getattr(error, 'message', error)).split('\n')[0]
             raise ValueError(f'The checkpoint of step {step} cannot be written to {self._prefix}-{step}: '
                              f'{reason}. The last good one is {self.last}.') from error
@@ -107,11 +107,17 @@ def newest_checkpoint(train_dir):
         train_dir: The directory of a run, new or not.
 
     Returns:
-        The prefix of the newest checkpoint, or None if there is none.
+        The prefix of the newest checkpoint and its step; None and 0 where nothing has been trained yet. A
+        checkpoint of step 0 holds nothing but the start of a run, and the next one may start otherwise.
 
     Raises:
-        ValueError: The directory's newest checkpoint is gone.
+        ValueError: The newest checkpoint is gone, damaged, or not of a training run.
     """
     if not tf.train.get_checkpoint_state(train_dir):
-        return None
-    return restore.find_checkpoint(train_dir)
+        return None, 0
+    path = restore.find_checkpoint(train_dir)
+    step = restore.read_step(path)
+    if step is None:
+        raise ValueError(f'The checkpoint {path} has no global_step, so it is not of a training run. Give it '
+                         'as --checkpoint_path, and another --train_dir.')
+    return (path, step) if step else (None, 0)

@@ -96,12 +96,14 @@ def test_restored_networks_compute_what_tf1_computed(name, kind, suffix):
 
 def test_raw_weights_and_averages_differ_in_the_goldens():
     case = _case('training', 'tiny_v1')
-    raw, average = (case['variables']['tiny_v1/logits/weights' + end] for end in ('', '/ExponentialMovingAverage'))
+    raw, average = (case['variables']['tiny_v1/logits/weights' + end]
+                    for end in ('', '/ExponentialMovingAverage'))
     assert np.abs(raw - average).max() > 1e-3
 
 
 def test_exclusion_matches_whole_components(tmp_path):
-    shapes = {'net/block1/weights': [2], 'net/block1x/weights': [2], 'net/block1': [2], 'other/net/block1/w': [2]}
+    shapes = {'net/block1/weights': [2], 'net/block1x/weights': [2], 'net/block1': [2],
+              'other/net/block1/w': [2]}
     path = _save(tmp_path, {name: np.ones(2, np.float32) for name in shapes})
     load = restore.restore_fn(path, _variables(shapes), ['net/block1'])
     with tf.Session() as session:
@@ -123,7 +125,8 @@ def test_blanks_and_slashes_around_a_scope_do_not_matter(tmp_path, scope):
 def test_exclusion_that_matches_nothing_is_an_error_that_names_the_scope_meant(tmp_path):
     path = _save(tmp_path, {'net/conv/w': np.ones(2, np.float32)})
     variables = _variables({'net/conv/w': [2], 'net/logits/w': [2]})
-    with pytest.raises(ValueError, match=r"--checkpoint_exclude_scopes names 'logits'.*Did you mean: net/logits\."):
+    message = r"--checkpoint_exclude_scopes names 'logits'.*Did you mean: net/logits\."
+    with pytest.raises(ValueError, match=message):
         restore.restore_fn(path, variables, ['logits'])
 
 
@@ -133,8 +136,9 @@ def test_one_error_lists_everything_that_differs(tmp_path):
     variables = _variables({'net/a': [2], 'net/b': [2, 4], 'net/c': [1], 'net/d': [1], 'net/t': [2]})
     with pytest.raises(ValueError, match='2 missing, 2 of another shape or type') as error:
         restore.restore_fn(path, variables)
-    for line in ('Missing in the checkpoint (2):\n  net/c\n  net/d', 'net/b: float32 [2, 3] in the checkpoint, '
-                 'float32 [2, 4] in the model', 'net/t: int32 [2] in the checkpoint, float32 [2] in the model',
+    for line in ('Missing in the checkpoint (2):\n  net/c\n  net/d', 'net/b: float32 [2, 3] in the '
+                 'checkpoint, float32 [2, 4] in the model', 'net/t: int32 [2] in the checkpoint, float32 [2] '
+                                                            'in the model',
                  'not used (this alone is no error) (1):\n  net/extra', '--checkpoint_exclude_scopes', path):
         assert line in str(error.value)
 

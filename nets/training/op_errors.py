@@ -1,0 +1,30 @@
+"""TensorFlow's errors in the words that matter to the user."""
+
+import re
+
+import tensorflow.compat.v1 as tf
+
+# Where the user's part of a message is: raised by Python code in the input pipeline, or asserted there.
+_PATTERNS = (re.compile(r'^(?:.*: )?ValueError: (.+)$', re.MULTILINE),
+             re.compile(r'assertion failed: \[(.+)\]'))
+_HEADINGS = ('', 'Graph execution error:')
+
+_ADVICE = ((tf.errors.ResourceExhaustedError, ' Lower --batch_size or the image size.'),)
+
+
+def describe(error):
+    """Finds the part of an error that speaks to the user.
+
+    Args:
+        error: A `tf.errors.OpError` of a session's run.
+
+    Returns:
+        One line of text.
+    """
+    advice = ''.join(text for kind, text in _ADVICE if isinstance(error, kind))
+    for pattern in _PATTERNS:
+        found = pattern.search(error.message)
+        if found:
+            return found.group(1).replace('] [', ' ') + advice
+    lines = [' '.join(line.split()) for line in error.message.split('\n')]
+    return next((line for line in lines if line not in _HEADINGS), type(error).__name__) + advice

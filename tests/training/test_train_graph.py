@@ -1,0 +1,79 @@
+"""The training step against TensorFlow 1.15, and the losses against NumPy."""
+
+import dataclasses
+
+import golden
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from goldens import fill
+
+from nets import resnet_utils
+from nets.training import config, graph, losses
+
+
+@pytest.mark.parametrize('name', ['tiny_v1', 'tiny_v2'])
+def test_five_steps_equal_those_of_tf1(name):
+    case = next(case for case in fill.load_cases('training') if case['name'] == name)
+    shape, seed = case['input']['shape'], case['input']['seed']
+    images, labels = tf.placeholder(tf.float32, shape), tf.placeholder(tf.int64, shape[:1])
+    builder = getattr(golden.module_of(case['net']), case['net'])
+    with golden.slim.arg_scope(resnet_utils.resnet_arg_scope(**case['arg_scope'])):
+        logits, _ = builder(images, golden.blocks(case['net'], case['blocks']), case['num_classes'],
+                            scope=case['scope'])
+    assert not case['optimizer']['use_nesterov']
+    settings = config.TrainConfig(
+        optimizer=config.OptimizerConfig(optimizer='momentum', momentum=case['optimizer']['momentum']),
+        schedule=config.ScheduleConfig(learning_rate_decay_type='fixed',
+                                       learning_rate=case['optimizer']['learning_rate']),
+        moving_average_decay=case['ema_decay'])
+    built = graph.build_train_graph(settings, logits, labels, num_examples=100)
+    total, regularization = [], []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for variable in tf.model_variables():
+            variable.load(fill.fill_variable(variable.op.name, variable.shape.as_list()), session)
+        session.run(built.synchronize_averages)
+        for step in range(case['steps']):
+            batch = {images: fill.images(shape, seed + step),
+                     labels: fill.labels(shape[0], case['num_classes'], seed + step)}
+            _, loss, cross_entropy = session.run((built.train_op, built.total_loss, built.cross_entropy),
+                                                 batch)
+            total.append(loss)
+            regularization.append(loss - cross_entropy)
+        values = {one.op.name: session.run(one) for one in tf.global_variables()}
+    np.testing.assert_allclose(total, case['total_loss'], rtol=1e-5)
+    np.testing.assert_allclose(regularization, case['regularization_loss'], rtol=1e-4)
+    assert sorted(values) == sorted(case['variables'])
+    for key, expected in case['variables'].items():
+        np.testing.assert_allclose(values[key], expected, rtol=0, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
+def test_losses_against_numpy(smoothing):
+    rng = np.random.RandomState(0)
+    logits, labels = rng.randn(5, 4), np.array([0, 3, 1, 1, 2])
+    tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, tf.constant(0.25))
+    tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, tf.constant(0.5))
+    with tf.Session() as session:
+        got = session.run(losses.classification_losses(tf.constant(logits, tf.float32), labels, smoothing))
+    target = np.eye(4)[labels] * (1 - smoothing) + smoothing / 4
+    log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    expected = -(target * log_probabilities).sum(1).mean()
+    np.testing.assert_allclose([got.cross_entropy, got.regularization, got.total],
+                               [expected, 0.75, expected + 0.75],
+                               rtol=1e-6)
+
+
+def test_restored_weights_reach_the_averages():
+    images = tf.ones([2, 3])
+    weights = tf.get_variable('net/w', [3, 2], initializer=tf.zeros_initializer(),
+                              collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES])
+    settings = dataclasses.replace(config.TrainConfig(), moving_average_decay=0.9)
+    built = graph.build_train_graph(settings, tf.matmul(images, weights), tf.constant([0, 1]), 10)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        weights.load(np.full([3, 2], 5.0, np.float32), session)
+        assert session.run(built.averages.average(weights)).max() == 0
+        session.run(built.synchronize_averages)
+        assert session.run(built.averages.average(weights)).min() == 5
