@@ -58,7 +58,7 @@ lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 
 wheel: $(VENV)/.test
-	$(RUN) -m build --wheel
+	$(RUN) -m pip wheel -q --no-deps -w dist .
 	@ls dist/*.whl
 
 clean:

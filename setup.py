@@ -28,7 +28,7 @@ setup(
     ],
     extras_require={
         'demo': ['scikit-learn>=1.4,<2'],  # holds the data set `digits`
-        'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'build>=1.2,<2', 'scikit-learn>=1.4,<2',
+        'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'scikit-learn>=1.4,<2',
                  'pillow>=10'],
     },
     classifiers=[
