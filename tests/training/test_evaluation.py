@@ -1,0 +1,149 @@
+"""Evaluations of a tiny network against the same network run on one image at a time."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+import tiny_network
+
+from nets import nets_factory
+from nets.data import datasets, preprocessing
+from nets.training import config, evaluation, inputs
+
+AVERAGE = '/ExponentialMovingAverage'
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    return tiny_network.make_images(tmp_path_factory.mktemp('data') / 'images', per_class=7)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """A checkpoint with random weights, other random averages, and the step 12."""
+    tiny_network.register()
+    path = str(tmp_path_factory.mktemp('run') / 'model.ckpt-12')
+    rng = np.random.RandomState(4)
+    with tf.Graph().as_default(), tf.Session() as session:
+        nets_factory.get_network_fn('tiny', 3)(tf.zeros([1, 17, 17, 3]))
+        values = {}
+        for variable in tf.model_variables():
+            shape = variable.shape.as_list()
+            for ending in ('', AVERAGE):
+                noise = rng.randn(*shape) * np.sqrt(1 / max(1, np.prod(shape[:-1])))
+                values[variable.op.name + ending] = (
+                    1 + noise ** 2 if variable.op.name.endswith('variance') else noise).astype(np.float32)
+        held = {name: tf.Variable(value, trainable=False) for name, value in values.items()}
+        held['global_step'] = tf.Variable(12, dtype=tf.int64, trainable=False)
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver(held).save(session, path, write_meta_graph=False)
+
+
+def _config(images, checkpoint, eval_dir, batch_size=4, **values):
+    data = config.DataConfig(dataset_name='image_folder', dataset_dir=images, dataset_split_name='train',
+                             batch_size=batch_size, num_preprocessing_threads=1)
+    return dataclasses.replace(config.EvalConfig(
+        checkpoint_path=checkpoint, eval_dir=str(eval_dir), model_name='tiny', data=data), **values)
+
+
+def _one_at_a_time(images, checkpoint, ending=''):
+    """Logits and labels, `[images, classes]` and `[images]`, without pipeline, restore function, batches."""
+    dataset = datasets.get_dataset('image_folder', 'train', images)
+    reader = tf.train.NewCheckpointReader(checkpoint)
+    with tf.Graph().as_default(), tf.Session() as session:
+        encoded = tf.placeholder(tf.string, [])
+        preprocess = preprocessing.get_preprocessing('digits', False)
+        image = preprocess(tf.image.decode_png(encoded, channels=3), 17, 17)
+        logits, _ = nets_factory.get_network_fn('tiny', 3)(image[tf.newaxis])
+        for variable in tf.model_variables():
+            variable.load(reader.get_tensor(variable.op.name + ending), session)
+        iterator = tf.data.make_initializable_iterator(dataset.examples())
+        following = iterator.get_next()
+        session.run(iterator.initializer)
+        rows = []
+        for _ in range(dataset.num_examples):
+            example = session.run(following)
+            rows.append((session.run(logits, {encoded: example['encoded']})[0], example['label']))
+    return np.array([row for row, _ in rows], np.float64), np.array([label for _, label in rows])
+
+
+def _paths(images):
+    return [os.path.join(folder, name) for folder, _, names in os.walk(images) for name in names]
+
+
+@pytest.mark.parametrize(('batch_size', 'average'), [(4, None), (5, 0.9), (100, None)])
+def test_equals_one_image_at_a_time_whatever_the_batch(tmp_path, images, checkpoint, batch_size, average):
+    settings = _config(images, checkpoint, tmp_path, batch_size, moving_average_decay=average)
+    details = evaluation.evaluate(settings).details
+    logits, labels = _one_at_a_time(images, checkpoint, AVERAGE if average else '')
+    predicted = logits.argmax(1)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+    expected = np.zeros((3, 3), int)
+    np.add.at(expected, (labels, predicted), 1)
+    assert details['num_examples'] == len(labels) > 12
+    assert details['confusion_matrix'] == expected.tolist()
+    assert details['top_1'] == pytest.approx((predicted == labels).mean())
+    assert details['loss'] == pytest.approx(losses.mean(), rel=1e-4)
+    assert details['top_5'] == 1
+
+
+def test_files_say_what_the_result_says(tmp_path, images, checkpoint):
+    result = evaluation.evaluate(_config(images, checkpoint, tmp_path))
+    with open(result.summary['eval_json'], encoding='utf-8') as file:
+        assert json.load(file) == result.details
+    assert result.summary['global_step'] == 12
+    assert result.details['class_names'] == list(tiny_network.CLASSES)
+    assert 'confusion_matrix' not in result.summary
+    page = (tmp_path / 'report.html').read_text()
+    wrong = result.summary['num_examples'] - round(result.summary['top_1'] * result.summary['num_examples'])
+    assert page.count('class="card"') == wrong > 0
+    events, = tmp_path.glob('events*')
+    values = {value.tag: (event.step, value.simple_value) for event in tf.train.summary_iterator(str(events))
+              for value in event.summary.value}
+    assert values['eval/Accuracy'] == (12, pytest.approx(result.summary['top_1']))
+    assert set(values) == {'eval/Accuracy', 'eval/Recall_5', 'eval/loss'}
+
+
+def test_batches_can_be_limited(tmp_path, images, checkpoint):
+    settings = _config(images, checkpoint, tmp_path, max_num_batches=2)
+    assert evaluation.evaluate(settings).summary['num_examples'] == 8
+
+
+@pytest.mark.parametrize('claimed', [5, 500])
+def test_dataset_that_says_a_wrong_number_is_an_error(tmp_path, images, checkpoint, monkeypatch, claimed):
+    look_up = datasets.get_dataset
+    monkeypatch.setattr(inputs.datasets, 'get_dataset',
+                        lambda *args: dataclasses.replace(look_up(*args), num_examples=claimed))
+    with pytest.raises(RuntimeError, match=rf'examples were evaluated, {claimed} should have been'):
+        evaluation.evaluate(_config(images, checkpoint, tmp_path))
+    assert not (tmp_path / 'eval.json').exists()
+
+
+@pytest.mark.parametrize('skip', [False, True])
+def test_corrupt_image_is_named_or_skipped_and_counted(tmp_path, checkpoint, skip):
+    folder = tiny_network.make_images(tmp_path / 'images', per_class=4)
+    for path in (path for path in _paths(folder) if 'cross' in path):
+        with open(path, 'r+b') as file:
+            file.truncate(70)
+    settings = _config(folder, checkpoint, tmp_path / 'eval')
+    settings = dataclasses.replace(settings, data=dataclasses.replace(settings.data, skip_corrupt=skip))
+    if not skip:
+        with pytest.raises(ValueError, match=r"^Cannot decode the image '.*cross.*png'"):
+            evaluation.evaluate(settings)
+        return
+    result = evaluation.evaluate(settings)
+    total = datasets.get_dataset('image_folder', 'train', folder).num_examples
+    assert result.summary['num_skipped'] == len(result.details['skipped']) > 0
+    assert result.summary['num_examples'] == total - result.summary['num_skipped']
+    assert result.details['per_class_accuracy'][1] is None
+    assert os.path.basename(result.details['skipped'][0]) in (tmp_path / 'eval' / 'report.html').read_text()
+
+
+def test_offset_that_leaves_a_label_below_zero_names_the_image(tmp_path, images, checkpoint):
+    settings = _config(images, checkpoint, tmp_path)
+    settings = dataclasses.replace(settings, data=dataclasses.replace(settings.data, labels_offset=1))
+    with pytest.raises(ValueError, match='another number of classes: 3 in the checkpoint, 2 in the model'):
+        evaluation.evaluate(settings)
