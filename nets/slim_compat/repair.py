@@ -39,7 +39,7 @@ class _Overlay(types.ModuleType):
     """A stand-in for `module` with some names of its own; it resolves all others there, when they are asked for."""
 
     def __init__(self, module, names):
-        super(_Overlay, self).__init__(module.__name__)
+        super().__init__(module.__name__)
         self.__dict__.update(names)
         self.__dict__['_module'] = module
 
@@ -51,7 +51,7 @@ class _LayerOverlay(_Overlay):
     """An overlay whose layer classes are called where tf-slim says `apply`."""
 
     def __getattr__(self, name):
-        value = super(_LayerOverlay, self).__getattr__(name)
+        value = super().__getattr__(name)
         if isinstance(value, type) and hasattr(value, 'apply'):
             value = type(value.__name__, (value,), {'apply': value.__call__})
             self.__dict__[name] = value
