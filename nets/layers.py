@@ -11,9 +11,10 @@ import tf_slim as slim
 
 from nets.slim_compat import BatchNormalization, add_weight, variable_parts
 
+_XAVIER = slim.xavier_initializer()
+_ZEROS = tf.zeros_initializer()
 _BATCH_NORM_INITIALIZERS = {
-    'beta': tf.zeros_initializer(), 'gamma': tf.ones_initializer(),
-    'moving_mean': tf.zeros_initializer(), 'moving_variance': tf.ones_initializer()}
+    'beta': _ZEROS, 'gamma': tf.ones_initializer(), 'moving_mean': _ZEROS, 'moving_variance': tf.ones_initializer()}
 
 
 def _twin_of(slim_function):
@@ -35,8 +36,8 @@ def _twin_of(slim_function):
 @_twin_of(slim.conv2d)
 def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_format=None, rate=1,
            activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
-           weights_initializer=slim.xavier_initializer(), weights_regularizer=None,
-           biases_initializer=tf.zeros_initializer(), biases_regularizer=None, reuse=None, variables_collections=None,
+           weights_initializer=_XAVIER, weights_regularizer=None,
+           biases_initializer=_ZEROS, biases_regularizer=None, reuse=None, variables_collections=None,
            outputs_collections=None, trainable=True, scope=None):
     """2-D convolution, then normaliser (or biases), then activation; see `slim.conv2d` for the arguments.
 

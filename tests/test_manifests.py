@@ -49,8 +49,8 @@ def test_training_graph_has_the_same_variables_losses_and_updates(net):
 def test_end_points_have_the_same_keys_names_and_shapes(net, folder, name):
     expected = load('variables_' + net, folder)
     configuration = expected['configurations'][name]
-    case = dict(net=net, kwargs=dict(configuration['kwargs'], is_training=False),
-                placeholder=configuration['placeholder'])
+    case = {'net': net, 'kwargs': dict(configuration['kwargs'], is_training=False),
+            'placeholder': configuration['placeholder']}
     if configuration['kwargs'].get('num_classes') == 0 and folder == golden.FOLDER:
         pytest.skip('the older revision built logits without channels')
     _, output, end_points = golden.build(case, later=folder == golden.LATER)

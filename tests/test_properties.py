@@ -62,7 +62,7 @@ def test_a_strided_convolution_needs_no_pad_operation():
 def test_unknown_batch_height_and_width_change_nothing(version, output_stride):
     unknown = tf.placeholder(tf.float32, [None, None, None, 3])
     known = tf.placeholder(tf.float32, [2, 47, 64, 3])
-    kwargs = dict(num_classes=3, is_training=False, output_stride=output_stride)
+    kwargs = {'num_classes': 3, 'is_training': False, 'output_stride': output_stride}
     a, _ = tiny(unknown, version, **kwargs)
     b, _ = tiny(known, version, reuse=True, **kwargs)
     assert a.shape.as_list() == [None, 3]
@@ -177,8 +177,9 @@ def test_own_units_and_arguments_work():
             net = resnet_utils.conv2d_same(net, depth, 3, stride, rate=rate * unit_rate, scope='conv')
             return slim.utils.collect_named_outputs(outputs_collections, sc.name, net)
 
-    blocks = [resnet_utils.Block('block1', unit, [{'depth': 4, 'stride': 2}]),
-              resnet_utils.Block('block2', unit, [{'depth': 4, 'stride': 2}, {'depth': 4, 'stride': 1, 'unit_rate': 2}])]
+    strided = {'depth': 4, 'stride': 2}
+    blocks = [resnet_utils.Block('block1', unit, [strided]),
+              resnet_utils.Block('block2', unit, [strided, {'depth': 4, 'stride': 1, 'unit_rate': 2}])]
     with slim.arg_scope(resnet_utils.resnet_arg_scope()):
         net, end_points = resnet_v1.resnet_v1(
             tf.placeholder(tf.float32, [1, 33, 33, 3]), blocks, global_pool=False, output_stride=8, scope='net')
