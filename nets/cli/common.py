@@ -46,7 +46,8 @@ def run(argv, defaults, table, unsupported, usage, action):
     try:
         rest = values(argv)
         if values.help:
-            print(f'{usage}\n\nusage: {program} [flags]\n{values.get_help(include_special_flags=False)}')
+            listed = values.get_help(include_special_flags=False).split('\n', 2)[-1]
+            print(f'{usage}\n\nusage: {program} [--flag=value …]\n\n{listed}')
             return 0
         _check_usage(rest, values, unsupported)
     except flags.Error as error:

@@ -72,7 +72,7 @@ def _count(config, session, tensors, task):
     total = math.ceil(task.dataset.num_examples / config.data.batch_size)
     total = min(total, config.max_num_batches or total)
     interactive = sys.stderr.isatty()
-    with tqdm(total=total, desc='evaluating', dynamic_ncols=True, disable=not interactive) as bar:
+    with tqdm(total=total, desc='evaluating', ncols=reporting.bar_width(), disable=not interactive) as bar:
         for done in range(config.max_num_batches or sys.maxsize):
             try:
                 batch = session.run(tensors)

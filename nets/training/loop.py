@@ -108,7 +108,7 @@ def _train(config, task, newest, start_step, seed):
             step, loss = _run(config, session, built, checkpointer, reporter, request, start_step)
             path = checkpointer.save(session, step)
     if skipped:
-        logger.warning('Left out %d corrupt images: %s', len(skipped), ', '.join(skipped[:20]))
+        logger.warning('Corrupt images left out (%d): %s', len(skipped), ', '.join(skipped[:20]))
     return TrainResult(step, loss, path, request.signal, skipped)
 
 

@@ -142,10 +142,16 @@ def _mistakes(details, mistakes, pictures):
         f'<figure class="card"><img alt="" src="{_data_url(picture)}">'
         f'<figcaption><span class="true">{_escape(names[one.label])}</span> taken for '
         f'<span class="false">{_escape(names[one.predicted])}</span><br>{_percent(one.confidence)} sure'
-        f'<br><small title="{_escape(one.name)}">{_escape(one.name)}</small></figcaption></figure>'
+        f'<br><small title="{_escape(one.name)}">{_escape(_short(one.name))}</small></figcaption></figure>'
         for one, picture in zip(mistakes, pictures, strict=True))
     return _section('Worst mistakes', f'<div class="cards">{cards}</div>' if cards else '<p>None at all.</p>',
                     'The most confident first.' if cards else '')
+
+
+def _short(name):
+    """The last two parts of a path; bytes are read as UTF-8."""
+    text = name.decode('utf-8', 'replace') if isinstance(name, bytes) else name
+    return '/'.join(text.split('/')[-2:])
 
 
 def _skipped(details):

@@ -49,7 +49,6 @@ img.matrix { width: 100%; max-width: 720px; image-rendering: pixelated; border: 
 .card img { display: block; width: 100%; height: 140px; object-fit: contain; image-rendering: pixelated;
   background: var(--line); }
 .card figcaption { padding: 8px 10px; line-height: 1.4; }
-.card small { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; direction: rtl;
-  text-align: left; }
+.card small { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .true { color: var(--ink); font-weight: 600; } .false { color: rgb(var(--red)); font-weight: 600; }
 """

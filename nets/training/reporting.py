@@ -53,7 +53,7 @@ class Reporter:
     def __enter__(self):
         if self._interactive:
             total = self._config.max_number_of_steps
-            self._bar = tqdm(total=total, initial=self._start_step, desc='training', dynamic_ncols=True,
+            self._bar = tqdm(total=total, initial=self._start_step, desc='training', ncols=bar_width(),
                              bar_format=_BAR if total else _ENDLESS_BAR)
         self._begun_at = self._logged_at = self._summarized_at = self._clock()
         return self
@@ -112,6 +112,14 @@ class Reporter:
                 'global_step/sec': self._images_per_sec / self._config.data.batch_size}
         self._writer.add_summary(scalars({tag: value for tag, value in tags.items() if value == value}), step)
         self._writer.flush()
+
+
+def bar_width():
+    """The width of the terminal in characters; 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def scalars(values):
