@@ -278,7 +278,7 @@ def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_eps
     with slim.arg_scope(
             [slim.conv2d],
             weights_regularizer=slim.l2_regularizer(weight_decay),
-            weights_initializer=weights_initializer or slim.variance_scaling_initializer(),
+            weights_initializer=weights_initializer or layers.he_truncated_normal,
             activation_fn=activation_fn,
             normalizer_fn=slim.batch_norm if use_batch_norm else None,
             normalizer_params=batch_norm_params), \
