@@ -1,0 +1,109 @@
+"""Runs one test module of the tf-slim wheel and writes what became of each of its tests.
+
+Run as `python upstream.py [--without_repair] tf_slim.layers.layers_test results.json`, in a process of its own:
+the modules change TensorFlow's global state. It runs under TensorFlow 1.15 as well, where nothing is repaired.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+import traceback
+import types
+import unittest
+
+from absl import flags
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Names in the tests themselves that Python 3.12 or NumPy 2 no longer have, or (nose) that need a dead package.
+MODERNISED = (
+    ('from nose.tools import nottest\n', 'nottest = lambda function: function\n'),
+    ('.assertRaisesRegexp(', '.assertRaisesRegex('),
+    ('.assertEquals(', '.assertEqual('),
+    ('.assertItemsEqual(', '.assertCountEqual('),
+    ('np.product(', 'np.prod('),
+    (', np.object)', ', object)'),
+    (', np.bool)', ', bool)'),
+    ('.astype(np.float)', '.astype(float)'),
+    ('image.tostring()', 'image.tobytes()'),
+    ('int(2 * self._labels[i] + ', 'int(2 * self._labels[i, 0] + '),
+)
+# Every class of tests inherits it from TensorFlow, where it tests nothing.
+_NO_TEST = '.test_session'
+
+
+class _Result(unittest.TestResult):
+    """Keeps `[outcome, reason, seconds]` by test."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.outcomes = {}
+        self._start = 0.0
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._start = time.time()
+
+    def _keep(self, test, outcome, reason=''):
+        name = test.id()
+        if not name.endswith(_NO_TEST) and self.outcomes.get(name, ('',))[0] != 'failed':
+            self.outcomes[name] = [outcome, reason, round(time.time() - self._start, 2)]
+
+    def addSuccess(self, test):
+        self._keep(test, 'passed')
+
+    def addSkip(self, test, reason):
+        self._keep(test, 'skipped', reason)
+
+    def addFailure(self, test, error):
+        self._keep(test, 'failed', ''.join(traceback.format_exception(*error)))
+
+    addError = addFailure
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            self.addFailure(test, error)
+
+
+def _load(name):
+    """Imports a test module of tf-slim in today's spelling."""
+    spec = importlib.util.find_spec(name)
+    with open(spec.origin) as stream:
+        source = stream.read()
+    for old, new in MODERNISED:
+        source = source.replace(old, new)
+    module = types.ModuleType(name)
+    module.__file__ = spec.origin
+    sys.modules[name] = module
+    exec(compile(source, spec.origin, 'exec'), vars(module))
+    return module
+
+
+def main():
+    """Runs the module that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('module')
+    parser.add_argument('results')
+    parser.add_argument('--without_repair', action='store_true')
+    arguments = parser.parse_args()
+    sys.path[0] = _ROOT
+    repair = None
+    if not arguments.without_repair:
+        from nets.slim_compat import repair_module as repair
+    result = _Result()
+    try:
+        module = _load(arguments.module)
+        if repair:
+            repair(module)
+        flags.FLAGS([sys.argv[0]])
+        unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
+    except ImportError:
+        result.outcomes[arguments.module] = ['failed', traceback.format_exc(), 0.0]
+    with open(arguments.results, 'w') as stream:
+        json.dump(result.outcomes, stream, indent=1, sort_keys=True)
+
+
+if __name__ == '__main__':
+    main()
