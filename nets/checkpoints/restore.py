@@ -89,15 +89,7 @@ def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=Fal
     named = _named(variables)
     kept, excluded = split_by_scopes(named, exclude_scopes, 'checkpoint_exclude_scopes')
 
-    restored, missing, misshaped = collections.OrderedDict(), [], []
-    for name, variable in kept.items():
-        source = _source_name(name, variable, held, moving_averages)
-        if source not in held:
-            missing.append(source)
-        elif _fits(held[source], variable):
-            restored[source] = variable
-        else:
-            misshaped.append((source, held[source], _signature(variable)))
+    restored, missing, misshaped = _match(kept, held, moving_averages)
     unused = sorted(set(held) - set(restored) - {source for source, _, _ in misshaped})
 
     nothing_left = bool(kept) and not restored
@@ -232,6 +224,20 @@ def _named(variables):
     if hasattr(variables, 'items'):
         return collections.OrderedDict(variables.items())
     return collections.OrderedDict((variable.op.name, variable) for variable in variables)
+
+
+def _match(variables, held, moving_averages):
+    """What can be restored (by name in the checkpoint), what is missing, and what has another shape or type."""
+    restored, missing, misshaped = collections.OrderedDict(), [], []
+    for name, variable in variables.items():
+        source = _source_name(name, variable, held, moving_averages)
+        if source not in held:
+            missing.append(source)
+        elif _fits(held[source], variable):
+            restored[source] = variable
+        else:
+            misshaped.append((source, held[source], _signature(variable)))
+    return restored, missing, misshaped
 
 
 def _source_name(name, variable, held, moving_averages):

@@ -31,8 +31,9 @@ def test_five_steps_equal_those_of_tf1(name):
     total, regularization = [], []
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for variable in tf.model_variables():
-            variable.load(fill.fill_variable(variable.op.name, variable.shape.as_list()), session)
+        session.run([one.initializer for one in tf.model_variables()], {
+            one.initializer.inputs[1]: fill.fill_variable(one.op.name, one.shape.as_list())
+            for one in tf.model_variables()})
         session.run(built.synchronize_averages)
         for step in range(case['steps']):
             batch = {images: fill.images(shape, seed + step),
@@ -41,7 +42,7 @@ def test_five_steps_equal_those_of_tf1(name):
                                                  batch)
             total.append(loss)
             regularization.append(loss - cross_entropy)
-        values = {one.op.name: session.run(one) for one in tf.global_variables()}
+        values = session.run({one.op.name: one for one in tf.global_variables()})
     np.testing.assert_allclose(total, case['total_loss'], rtol=1e-5)
     np.testing.assert_allclose(regularization, case['regularization_loss'], rtol=1e-4)
     assert sorted(values) == sorted(case['variables'])
