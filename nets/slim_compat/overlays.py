@@ -92,7 +92,7 @@ class _CheckpointReader:
         return np.asarray(self._reader.get_tensor(name)).view(_SliceableArray)
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 (Python 3.7)
+@functools.lru_cache(maxsize=None)
 def overlay(name):
     """The overlay of TensorFlow's module of this name; None where tf-slim gets along with the module."""
     name = name[len(_PYTHON):] if name.startswith(_PYTHON) else None

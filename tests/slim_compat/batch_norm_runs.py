@@ -132,7 +132,7 @@ def _step(built):
     gradients = tf.gradients(losses, [built.inputs] + trained)
     step = {'outputs': tf.stack(outputs), 'loss': tf.add_n(losses), 'updates': list(built.updates.values())}
     names = ['inputs'] + [v.op.name for v in trained]
-    for name, gradient in zip(names, gradients):  # noqa: B905 (Python 3.7)
+    for name, gradient in zip(names, gradients):
         if gradient is not None:
             step['gradient/' + name] = gradient
     return trained, step

@@ -81,26 +81,36 @@ def _load(name):
     return module
 
 
+def _tests(module, skipped):
+    """The tests of a module in a list."""
+    suites = unittest.defaultTestLoader.loadTestsFromModule(module)
+    return [test for suite in suites for test in suite if test.id() not in skipped]
+
+
 def main():
     """Runs the module that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('module')
     parser.add_argument('results')
     parser.add_argument('--without_repair', action='store_true')
+    parser.add_argument('--skip', default='', help='names of tests, with commas')
+    parser.add_argument('--shard', default='0/1', help='I/N: every N-th test from the I-th on')
     arguments = parser.parse_args()
     sys.path[0] = _ROOT
     repair = None
     if not arguments.without_repair:
         from nets.slim_compat import repair_module as repair
+    flags.FLAGS([sys.argv[0]])
     result = _Result()
     try:
         module = _load(arguments.module)
-        if repair:
-            repair(module)
-        flags.FLAGS([sys.argv[0]])
-        unittest.defaultTestLoader.loadTestsFromModule(module).run(result)
     except ImportError:
         result.outcomes[arguments.module] = ['failed', traceback.format_exc(), 0.0]
+    else:
+        if repair:
+            repair(module)
+        first, step = map(int, arguments.shard.split('/'))
+        unittest.TestSuite(_tests(module, arguments.skip.split(','))[first::step]).run(result)
     with open(arguments.results, 'w') as stream:
         json.dump(result.outcomes, stream, indent=1, sort_keys=True)
 
