@@ -36,7 +36,7 @@ networks_map = {name: network.builder for name, network in NETWORKS.items()}
 arg_scopes_map = {name: network.arg_scope for name, network in NETWORKS.items()}
 
 
-def get_network_fn(name, num_classes, weight_decay=0.0, is_training=False):
+def get_network_fn(name, num_classes, weight_decay=0.0, is_training=False, **arg_scope_kwargs):
     """The builder of a network with number of classes, weight decay and mode set.
 
     Args:
@@ -44,10 +44,11 @@ def get_network_fn(name, num_classes, weight_decay=0.0, is_training=False):
       num_classes: Number of logits; 0 or None for features.
       weight_decay: Factor of the L2 loss of the weights.
       is_training: Bool or bool tensor: whether batch normalisation uses the statistics of the batch.
+      **arg_scope_kwargs: Other arguments of the network's arg scope, such as `batch_norm_decay`.
 
     Returns:
       A function `network_fn(images, **kwargs)` that returns logits and end points. It has the attributes
-      `default_image_size` (pixels; 224 for all, as slim says) and `preset`, a `Preset`.
+      `default_image_size` (in pixels; slim's is 224 for every network) and `preset`, a `Preset`.
 
     Raises:
       ValueError: If there is no network of that name; the message lists those that there are.
@@ -55,7 +56,7 @@ def get_network_fn(name, num_classes, weight_decay=0.0, is_training=False):
     if name not in NETWORKS:
         raise ValueError('Unknown network {!r}; there are {}.'.format(name, ', '.join(NETWORKS)))
     network = NETWORKS[name]
-    arg_scope = network.arg_scope(weight_decay=weight_decay)
+    arg_scope = network.arg_scope(weight_decay=weight_decay, **arg_scope_kwargs)
 
     @functools.wraps(network.builder)
     def network_fn(images, **kwargs):

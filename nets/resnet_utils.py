@@ -50,11 +50,11 @@ def resnet_block(unit_fn, scope, base_depth, num_units, stride):
     return Block(scope, unit_fn, [dict(unit) for _ in range(num_units - 1)] + [dict(unit, stride=stride)])
 
 
-def as_network(function, name, module):
-    """Gives a function the name, module and default image size (224 pixels) of a network, and returns it."""
+def as_network(function, name, module, default_image_size=224):
+    """Gives a function the name, module and default image size (in pixels) of a network, and returns it."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = module
-    function.default_image_size = 224
+    function.default_image_size = default_image_size
     return function
 
 

@@ -107,7 +107,7 @@ def resnet_v1_block(scope, base_depth, num_units, stride):
     return resnet_utils.resnet_block(bottleneck, scope, base_depth, num_units, stride)
 
 
-def _network(name, num_units):
+def _network(name, num_units, default_image_size=224):
     """The network of a row of table 1 of the paper, given by the number of units in each of its four blocks."""
 
     def network(inputs, num_classes=None, is_training=True, global_pool=True, output_stride=None,
@@ -124,7 +124,7 @@ def _network(name, num_units):
     Its own arguments are `depth_multiplier`, a factor of the units' depths (not of the root convolution's), and
     `min_base_depth`, the least depth that it may lead to. All others are those of `resnet_v1`.
     '''.format(name, ', '.join(map(str, num_units)))
-    return resnet_utils.as_network(network, name, __name__)
+    return resnet_utils.as_network(network, name, __name__, default_image_size)
 
 
 def _swapped(network):
@@ -141,7 +141,7 @@ def _swapped(network):
     return swapped
 
 
-resnet_v1_14 = _network('resnet_v1_14', (1, 1, 1, 1))
+resnet_v1_14 = _network('resnet_v1_14', (1, 1, 1, 1), default_image_size=32)
 resnet_v1_50 = _network('resnet_v1_50', (3, 4, 6, 3))
 resnet_v1_101 = _network('resnet_v1_101', (3, 4, 23, 3))
 resnet_v1_152 = _swapped(_network('resnet_v1_152', (3, 8, 36, 3)))

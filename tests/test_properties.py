@@ -224,7 +224,7 @@ def test_a_block_without_units_is_an_error():
 
 def test_factory_gives_networks_presets_and_lists_names():
     network_fn = nets_factory.get_network_fn('resnet_v1_14', 5, weight_decay=0.1)
-    assert network_fn.default_image_size == 224
+    assert network_fn.default_image_size == 32
     assert network_fn.preset == (32, 'cifar', 0)
     logits, _ = network_fn(tf.placeholder(tf.float32, [2, 32, 32, 3]))
     assert logits.shape.as_list() == [2, 5]

@@ -38,6 +38,8 @@ def check_training(case):
     with tf.control_dependencies([train_op]):
         train_op = average.apply(slim.get_model_variables())
     with tf.Session() as session:
+        # The averages start at the weights' values, and read them without waiting for them.
+        session.run(tf.variables_initializer(slim.get_model_variables()))
         session.run(tf.global_variables_initializer())
         for variable in slim.get_model_variables():
             value = fill.fill_variable(variable.op.name, variable.shape.as_list(), case['salt'])

@@ -56,7 +56,8 @@ class BatchNormalization:
         Args:
           inputs: Floating-point tensor of known rank and channel count.
           training: Bool, or bool tensor: whether to use the statistics of the batch and, where trainable,
-            to add their updates to the collection UPDATE_OPS. None counts as False.
+            to add their updates to the collection UPDATE_OPS. None counts as False. Or a function that
+            returns one of these; it is called within the layer's variable scope.
 
         Returns:
           A tensor of the shape and type of `inputs`.
@@ -64,6 +65,7 @@ class BatchNormalization:
         Raises:
           ValueError: If rank or channel count of `inputs` is unknown.
         """
+        training = training() if callable(training) else training
         training = False if training is None else training
         if isinstance(training, int):
             training = bool(training)

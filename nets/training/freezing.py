@@ -5,41 +5,6 @@ import tensorflow.compat.v1 as tf
 from nets.checkpoints import restore
 
 
-class ScopedMode(int):
-    """An `is_training` that is true for the batch norms of some scopes and false for the others.
-
-    A batch norm takes an int for `is_training` and asks for its truth within its own variable scope; this one
-    answers by the name of that scope.
-    """
-
-    def __new__(cls, scopes):
-        """Makes a mode.
-
-        Args:
-            scopes: Full scope names, as of `clean_scopes`.
-
-        Returns:
-            A `ScopedMode`.
-        """
-        mode = super().__new__(cls, 1)
-        mode._scopes = tuple(scopes)
-        return mode
-
-    def __bool__(self):
-        return self.trains(tf.get_variable_scope().name)
-
-    def trains(self, name):
-        """Whether a batch norm is in training.
-
-        Args:
-            name: Full name of its variable scope.
-
-        Returns:
-            True if the scope lies in one of the mode's scopes, or one of those in it.
-        """
-        return any(restore.in_scope(name, scope) or restore.in_scope(scope, name) for scope in self._scopes)
-
-
 def training_mode(trainable_scopes):
     """What to build a network with, as `is_training`.
 
@@ -51,10 +16,23 @@ def training_mode(trainable_scopes):
         trainable_scopes: Full scope names; empty to train everything.
 
     Returns:
-        True, or a `ScopedMode`.
+        True; or a function that a batch norm asks within its own variable scope.
     """
     scopes = clean_scopes(trainable_scopes)
-    return ScopedMode(scopes) if scopes else True
+    return (lambda: trains(tf.get_variable_scope().name, scopes)) if scopes else True
+
+
+def trains(name, scopes):
+    """Whether a batch norm is in training.
+
+    Args:
+        name: Full name of its variable scope.
+        scopes: Full scope names, as of `clean_scopes`.
+
+    Returns:
+        True if the scope lies in one of `scopes`, or one of those in it.
+    """
+    return any(restore.in_scope(name, scope) or restore.in_scope(scope, name) for scope in scopes)
 
 
 def trainable_variables(variables, trainable_scopes):

@@ -3,7 +3,6 @@
 import collections
 
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from nets import nets_factory
 from nets.data import datasets, pipeline
@@ -39,8 +38,10 @@ def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=
     if num_classes < 1:
         raise ValueError(f'labels_offset must be below {dataset.num_classes}, the number of classes of '
                          f'{data.dataset_name}; got {data.labels_offset}.')
-    network_fn = _network_fn(model_name, num_classes, is_training, weight_decay, batch_norm_decay)
-    size = data.image_size or nets_factory.NETWORKS[model_name].builder.default_image_size
+    arg_scope_kwargs = {} if batch_norm_decay is None else {'batch_norm_decay': batch_norm_decay}
+    network_fn = nets_factory.get_network_fn(
+        model_name, num_classes, weight_decay, is_training, **arg_scope_kwargs)
+    size = data.image_size or network_fn.default_image_size
     return Task(network_fn, dataset, num_classes, tuple(dataset.class_names[data.labels_offset:]), size,
                 preprocessing)
 
@@ -83,20 +84,6 @@ def session_config(clone_on_cpu):
     """
     device_count = {'GPU': 0} if clone_on_cpu else {}
     return tf.ConfigProto(allow_soft_placement=True, device_count=device_count)
-
-
-def _network_fn(name, num_classes, is_training, weight_decay, batch_norm_decay):
-    """The factory's function, with another decay of batch norm if one is given."""
-    if batch_norm_decay is None:
-        return nets_factory.get_network_fn(name, num_classes, weight_decay, is_training)
-    network = nets_factory.NETWORKS[name]
-    arg_scope = network.arg_scope(weight_decay=weight_decay, batch_norm_decay=batch_norm_decay)
-
-    def network_fn(images):
-        with slim.arg_scope(arg_scope):
-            return network.builder(images, num_classes=num_classes, is_training=is_training)
-
-    return network_fn
 
 
 def _preprocessing_name(name):
