@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
@@ -103,6 +104,21 @@ def test_the_layers_underneath_warn_of_nothing(tmp_path):
     assert 'accuracy' in output
     noise = ('deprecat', 'instructions for updating', 'fix your imports', 'warning:tensorflow')
     assert [line for line in output.splitlines() if any(word in line.lower() for word in noise)] == []
+
+
+@pytest.mark.skipif(_WORKS_BY_ITSELF, reason='fails with any TensorFlow where NumPy is 1.23 or newer')
+def test_checkpoint_is_cut_to_the_parts_of_a_variable(tmp_path):
+    expected = np.arange(15, dtype=np.float32).reshape(5, 3)
+    path = str(tmp_path / 'model')
+    with tf.Graph().as_default(), tf.Session() as session:
+        whole = slim.model_variable('v', initializer=tf.constant(expected))
+        session.run(whole.initializer)
+        tf.train.Saver().save(session, path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        parts = slim.model_variable('v', [5, 3], partitioner=tf.fixed_size_partitioner(2))
+        assign, feed = slim.assign_from_checkpoint(path, list(parts))
+        session.run(assign, feed)
+        np.testing.assert_array_equal(session.run(tf.convert_to_tensor(parts)), expected)
 
 
 def test_wrong_clipping_of_renormalisation_is_named():

@@ -20,6 +20,7 @@ RUNS = collections.OrderedDict([
 # Slower than this, in seconds on one core, and `test_upstream.py` runs it on request only.
 _SLOW = 8.0
 _REASONS = os.path.join(_FOLDER, 'upstream_reasons.json')
+_TEMPLATE = os.path.join(_FOLDER, 'tf_slim_status.template.md')
 
 
 def collect(folder):
@@ -55,22 +56,28 @@ def _table(counts):
     return lines + ['| **all** | ' + ' | '.join(_cell(totals[run]) for run in RUNS) + ' |']
 
 
-def render(status):
-    """The page.
+def _not_passed(status):
+    """The tests that do not pass where tf-slim is repaired, or needs no repair.
 
     Raises:
-      KeyError: If a test does not pass and upstream_reasons.json does not say why.
+      KeyError: If upstream_reasons.json does not say why.
     """
     with open(_REASONS) as stream:
         reasons = json.load(stream)
-    failing = sorted(set().union(*status['not_passed'].values()))
-    lines = list(reasons['introduction']) + _table(status['counts'])
-    lines += [''] + reasons['repaired'] + ['', '| Test | fails under | why |', '|---|---|---|']
-    for test in failing:
-        runs = ', '.join('{}{}'.format(RUNS[run].strip('*'), ' (skipped)' if tests[test] == 'skipped' else '')
-                         for run, tests in status['not_passed'].items() if test in tests)
-        lines.append('| `{}` | {} | {} |'.format(test[len('tf_slim.'):], runs, reasons['tests'][test]))
-    return '\n'.join(lines + [''] + reasons['left']) + '\n'
+    lines = ['| Test | fails under | why |', '|---|---|---|']
+    for test in sorted(set().union(*status['not_passed'].values())):
+        runs = ', '.join(RUNS[run].strip('*') for run in RUNS if test in status['not_passed'][run])
+        lines.append('| `{}` | {} | {} |'.format(test[len('tf_slim.'):], runs, reasons[test]))
+    return lines
+
+
+def render(status):
+    """The page, for a status as `collect` gives it."""
+    with open(_TEMPLATE) as stream:
+        page = stream.read()
+    page = page.replace('@COUNTS@', '\n'.join(_table(status['counts'])))
+    page = page.replace('@SLOW@', str(len(status['slow'])))
+    return page.replace('@NOT_PASSED@', '\n'.join(_not_passed(status)))
 
 
 def main():

@@ -39,7 +39,8 @@ def main():
     arrays = {}
     structures = {name: _golden(name, arrays) for name in CASES}
     with open(os.path.join(FOLDER, 'batch_norm.json'), 'w') as stream:
-        json.dump(structures, stream, indent=0, sort_keys=True)
+        lines = (json.dumps(name) + ': ' + json.dumps(structures[name], sort_keys=True) for name in structures)
+        stream.write('{\n' + ',\n'.join(lines) + '\n}\n')
     np.savez_compressed(os.path.join(FOLDER, 'batch_norm.npz'), **arrays)
     print(f'{len(structures)} cases, {len(arrays)} arrays')
 
