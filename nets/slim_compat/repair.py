@@ -24,11 +24,15 @@ def needs_repair():
 
 
 def repair_module(module):
-    """Puts overlays in place of the TensorFlow modules among a module's globals. Doing it twice does no more.
+    """Puts overlays in place of the TensorFlow modules among a module's globals; see `apply` for where it does not.
+
+    Doing it twice does no more than once.
 
     Args:
       module: A module written against TensorFlow 1 in tf-slim's way.
     """
+    if not needs_repair():
+        return
     for key, value in list(vars(module).items()):
         if isinstance(value, types.ModuleType) and not isinstance(value, overlays.Overlay):
             overlay = overlays.overlay(value.__name__)
