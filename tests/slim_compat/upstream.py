@@ -1,6 +1,6 @@
-"""Runs one test module of the tf-slim wheel and writes what became of each of its tests.
+"""Runs test modules of the tf-slim wheel and writes what became of each of their tests.
 
-Run as `python upstream.py [--without_repair] tf_slim.layers.layers_test results.json`, in a process of its own:
+Run as `python upstream.py [--without_repair] results.json tf_slim.layers.layers_test …`, in a process of its own:
 the modules change TensorFlow's global state. It runs under TensorFlow 1.15 as well, where nothing is repaired.
 """
 
@@ -48,7 +48,7 @@ class _Result(unittest.TestResult):
 
     def _keep(self, test, outcome, reason=''):
         name = test.id()
-        if not name.endswith(_NO_TEST) and self.outcomes.get(name, ('',))[0] != 'failed':
+        if self.outcomes.get(name, ('',))[0] != 'failed':
             self.outcomes[name] = [outcome, reason, round(time.time() - self._start, 2)]
 
     def addSuccess(self, test):
@@ -84,14 +84,15 @@ def _load(name):
 def _tests(module, skipped):
     """The tests of a module in a list."""
     suites = unittest.defaultTestLoader.loadTestsFromModule(module)
-    return [test for suite in suites for test in suite if test.id() not in skipped]
+    return [test for suite in suites for test in suite
+            if test.id() not in skipped and not test.id().endswith(_NO_TEST)]
 
 
 def main():
-    """Runs the module that the command line names."""
+    """Runs the modules that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('module')
     parser.add_argument('results')
+    parser.add_argument('modules', nargs='+')
     parser.add_argument('--without_repair', action='store_true')
     parser.add_argument('--skip', default='', help='names of tests, with commas')
     parser.add_argument('--shard', default='0/1', help='I/N: every N-th test from the I-th on')
@@ -101,15 +102,16 @@ def main():
     if not arguments.without_repair:
         from nets.slim_compat import repair_module as repair
     flags.FLAGS([sys.argv[0]])
+    first, step = map(int, arguments.shard.split('/'))
     result = _Result()
-    try:
-        module = _load(arguments.module)
-    except ImportError:
-        result.outcomes[arguments.module] = ['failed', traceback.format_exc(), 0.0]
-    else:
+    for name in arguments.modules:
+        try:
+            module = _load(name)
+        except ImportError:
+            result.outcomes[name] = ['failed', traceback.format_exc(), 0.0]
+            continue
         if repair:
             repair(module)
-        first, step = map(int, arguments.shard.split('/'))
         unittest.TestSuite(_tests(module, arguments.skip.split(','))[first::step]).run(result)
     with open(arguments.results, 'w') as stream:
         json.dump(result.outcomes, stream, indent=1, sort_keys=True)
