@@ -4,13 +4,12 @@ Each function is the twin of slim's of the same name: the same arguments, variab
 and the same place in `slim.arg_scope`, so that `slim.arg_scope([slim.conv2d], …)` reaches it.
 """
 
-import functools
 import math
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets.slim_compat import BatchNormalization, add_weight, variable_parts
+from nets.slim_compat import BatchNormalization, add_weight, arg_scope_twin_of, variable_parts
 
 _XAVIER = slim.xavier_initializer()
 _ZEROS = tf.zeros_initializer()
@@ -18,23 +17,7 @@ _BATCH_NORM_INITIALIZERS = {
     'beta': _ZEROS, 'gamma': tf.ones_initializer(), 'moving_mean': _ZEROS, 'moving_variance': tf.ones_initializer()}
 
 
-def _twin_of(slim_function):
-    """Decorates a function so that it takes its defaults from the arg scope of a function of slim."""
-    key = slim.arg_scope_func_key(slim_function)
-
-    def decorate(function):
-        @functools.wraps(function)
-        def with_arg_scope(*args, **kwargs):
-            scoped = slim.current_arg_scope().get(key)
-            return function(*args, **(dict(scoped, **kwargs) if scoped else kwargs))
-
-        with_arg_scope._key_op = key
-        return with_arg_scope
-
-    return decorate
-
-
-@_twin_of(slim.conv2d)
+@arg_scope_twin_of(slim.conv2d)
 def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_format=None, rate=1,
            activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
            weights_initializer=_XAVIER, weights_regularizer=None,
@@ -52,15 +35,17 @@ def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_form
       A tensor of the type of `inputs`.
 
     Raises:
-      ValueError: If `stride` and `rate` are both above 1, or the rank or the channel count of `inputs` is unknown.
+      ValueError: If `stride` and `rate` are both above 1, `inputs` are not of rank 4 with a known channel count, or
+        `data_format` is unknown.
     """
+    _check_data_format(data_format or 'NHWC')
     kernel_size, stride, rate = (slim.utils.n_positive_integers(2, n) for n in (kernel_size, stride, rate))
     with tf.variable_scope(scope, 'Conv', [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
-        channels_first = bool(data_format) and data_format.startswith('NC')
+        inputs.shape.assert_has_rank(4)
+        data_format = data_format or 'NHWC'
         channels = slim.utils.channel_dimension(
-            inputs.shape, 'channels_first' if channels_first else 'channels_last', min_rank=4)
-        data_format = 'NCHW' if channels_first else 'NHWC'
+            inputs.shape, 'channels_first' if data_format == 'NCHW' else 'channels_last')
         weights = _weight('weights', 'kernel', list(kernel_size) + [channels, num_outputs], inputs, weights_initializer,
                           weights_regularizer, trainable, variables_collections)
         net = _convolution(inputs, weights, stride, rate, padding, data_format)
@@ -99,6 +84,11 @@ def _weight(name, layer_name, shape, inputs, initializer, regularizer, trainable
     return variable
 
 
+def _check_data_format(data_format):
+    if data_format not in ('NHWC', 'NCHW'):
+        raise ValueError("data_format must be 'NHWC' or 'NCHW'; got {!r}.".format(data_format))
+
+
 def _collect(variable, variables_collections, name):
     for collection in slim.utils.get_variable_collections(variables_collections, name) or ():
         for part in variable_parts(variable):
@@ -108,6 +98,7 @@ def _collect(variable, variables_collections, name):
 
 def _convolution(inputs, weights, stride, rate, padding, data_format):
     """The bare convolution; an atrous one is computed on batches of subsampled images, as everywhere in slim."""
+    padding = padding.upper() if isinstance(padding, str) else padding
     if rate != (1, 1):
         return tf.nn.convolution(inputs, weights, padding, strides=stride, dilation_rate=rate, data_format=data_format)
     if not isinstance(padding, str):
@@ -117,14 +108,15 @@ def _convolution(inputs, weights, stride, rate, padding, data_format):
     return tf.nn.conv2d(inputs, weights, strides=strides, padding=padding, data_format=data_format, name='Conv2D')
 
 
-@_twin_of(slim.batch_norm)
+@arg_scope_twin_of(slim.batch_norm)
 def batch_norm(inputs, decay=0.999, center=True, scale=False, epsilon=0.001, activation_fn=None,
                param_initializers=None, param_regularizers=None, updates_collections=tf.GraphKeys.UPDATE_OPS,
                is_training=True, reuse=None, variables_collections=None, outputs_collections=None, trainable=True,
                batch_weights=None, fused=None, data_format='NHWC', zero_debias_moving_mean=False, scope=None,
                renorm=False, renorm_clipping=None, renorm_decay=0.99, adjustment=None):
     """Batch normalisation; see `slim.batch_norm`, which also does the work for unusual arguments."""
-    arguments = dict(locals())
+    arguments = dict(locals())  # nothing but the parameters, this being the first line
+    _check_data_format(data_format)
     inputs = tf.convert_to_tensor(inputs)
     if (updates_collections != tf.GraphKeys.UPDATE_OPS or batch_weights is not None or zero_debias_moving_mean or
             inputs.shape.ndims == 2):
@@ -146,7 +138,7 @@ def batch_norm(inputs, decay=0.999, center=True, scale=False, epsilon=0.001, act
         return slim.utils.collect_named_outputs(outputs_collections, sc.name, net)
 
 
-@_twin_of(slim.max_pool2d)
+@arg_scope_twin_of(slim.max_pool2d)
 def max_pool2d(inputs, kernel_size, stride=2, padding='VALID', data_format='NHWC', outputs_collections=None,
                scope=None):
     """2-D max pooling; see `slim.max_pool2d` for the arguments.
@@ -154,10 +146,9 @@ def max_pool2d(inputs, kernel_size, stride=2, padding='VALID', data_format='NHWC
     Raises:
       ValueError: If `data_format` is neither 'NHWC' nor 'NCHW'.
     """
-    if data_format not in ('NHWC', 'NCHW'):
-        raise ValueError("data_format must be 'NHWC' or 'NCHW'; got {!r}.".format(data_format))
+    _check_data_format(data_format)
     kernel_size, stride = (slim.utils.n_positive_integers(2, n) for n in (kernel_size, stride))
     with tf.name_scope(scope, 'MaxPool2D', [inputs]) as sc:
         window, strides = ((1, 1) + n if data_format == 'NCHW' else (1,) + n + (1,) for n in (kernel_size, stride))
-        net = tf.nn.max_pool(inputs, window, strides, padding, data_format=data_format)
+        net = tf.nn.max_pool(inputs, window, strides, padding.upper(), data_format=data_format)
         return slim.utils.collect_named_outputs(outputs_collections, sc, net)

@@ -6,6 +6,7 @@ Chen et al., "DeepLab", 2016 (arXiv:1606.00915), section 3.1, for atrous convolu
 
 import collections
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -128,7 +129,7 @@ def check_output_stride(output_stride, reachable):
     """
     if output_stride is None:
         return None
-    if output_stride not in reachable:
+    if isinstance(output_stride, bool) or np.ndim(output_stride) or output_stride not in reachable:
         raise ValueError('output_stride must be one of {} or None; got {!r}.'.format(
             ', '.join(map(str, reachable)), output_stride))
     return int(output_stride)
@@ -195,9 +196,10 @@ def check_network_arguments(inputs, blocks, num_classes, global_pool, output_str
 
     Raises:
       ValueError: If `inputs` are not of rank 4 with a known number of channels, `blocks` are empty, the output stride
-        cannot be reached, or the map of logits that is to be squeezed is larger than 1 x 1.
+        cannot be reached, `num_classes` is no whole number from 0, or the map of logits that is to be squeezed is
+        larger than 1 x 1.
     """
-    shape = inputs.shape
+    shape = tf.TensorShape(inputs.shape)
     if shape.ndims != 4 or shape.as_list()[-1] is None:
         raise ValueError('inputs must have the shape [batch, height, width, channels] with a known number of '
                          'channels; got {}.'.format(shape))
@@ -206,18 +208,27 @@ def check_network_arguments(inputs, blocks, num_classes, global_pool, output_str
     root_stride = ROOT_STRIDE if include_root_block else 1
     reachable = [root_stride * stride for stride in reachable_output_strides(blocks)]
     output_stride = check_output_stride(output_stride, reachable)
+    if num_classes is not None and (not isinstance(num_classes, (int, np.integer)) or num_classes < 0):
+        raise ValueError('num_classes must be a whole number from 0, or None; got {!r}.'.format(num_classes))
+    block_stride = output_stride and output_stride // root_stride
     if num_classes and spatial_squeeze and not global_pool:
-        stride = output_stride or reachable[-1]
-        check_squeezable([None if size is None else size // stride for size in shape.as_list()[1:3]])
-    return output_stride and output_stride // root_stride
+        stride = block_stride or reachable[-1] // root_stride
+        sizes = [size if size is None else _map_size(size, include_root_block, stride)
+                 for size in shape.as_list()[1:3]]
+        if any(size is not None and size > 1 for size in sizes):
+            raise ValueError('spatial_squeeze=True needs logits of height and width 1; they are of {} x {} here. Use '
+                             'spatial_squeeze=False for a map of logits, or global_pool=True for one set of logits '
+                             'an image.'.format(*['?' if size is None else size for size in sizes]))
+    return block_stride
 
 
-def check_squeezable(size):
-    """Raises a ValueError if a map of logits, `(height, width)` with None for unknown, is larger than 1 x 1."""
-    if any(n is not None and n > 1 for n in size):
-        raise ValueError('spatial_squeeze=True needs logits of height and width 1; they are of {} x {} or more here. '
-                         'Use spatial_squeeze=False for a map of logits, or global_pool=True for one set of logits '
-                         'an image.'.format(*['?' if n is None else n for n in size]))
+def _map_size(size, include_root_block, block_stride):
+    """Height or width of the features of images of that height or width."""
+    if include_root_block:
+        size = -(-size // 2)
+        pool = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.max_pool2d), {})
+        size = -(-size // 2) if pool.get('padding') == 'SAME' else (size - 3) // 2 + 1
+    return -(-size // block_stride)
 
 
 def add_classifier(net, end_points, num_classes, global_pool, spatial_squeeze, scope_name):
@@ -238,8 +249,6 @@ def add_classifier(net, end_points, num_classes, global_pool, spatial_squeeze, s
         net = tf.reduce_mean(net, [1, 2], name='pool5', keepdims=True)
         end_points['global_pool'] = net
     if num_classes:
-        if spatial_squeeze:
-            check_squeezable(net.shape.as_list()[1:3])
         net = layers.conv2d(net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope='logits')
         end_points[scope_name + '/logits'] = net
         if spatial_squeeze:

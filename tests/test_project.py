@@ -70,6 +70,10 @@ def test_imports_point_down_only():
 def test_private_names_stay_in_slim_compat():
     for name, tree in modules():
         if not name.startswith('nets.slim_compat'):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute) and node.attr.startswith('_') and not node.attr.startswith('__'):
+                    own = isinstance(node.value, ast.Name) and node.value.id in ('self', 'cls')
+                    assert own, '{} uses {}'.format(name, ast.dump(node))
             for imported in imports(tree):
                 private = imported.startswith(('tensorflow.python', 'tf_slim.'))
                 assert not private, '{} imports {}'.format(name, imported)

@@ -195,7 +195,12 @@ def test_own_units_and_arguments_work():
     ([33, 33, 3], {}, r'inputs must have the shape \[batch, height, width, channels\].* got \(33, 33, 3\)'),
     (None, {}, r'inputs must have the shape .* got <unknown>'),
     ([2, 33, 33, None], {}, r'known number of channels; got'),
-    ([2, 65, 65, 3], {'global_pool': False, 'num_classes': 3}, r'spatial_squeeze=True needs logits .* 2 x 2 or more'),
+    ([2, 65, 65, 3], {'global_pool': False, 'num_classes': 3}, r'spatial_squeeze=True needs logits .* 3 x 3 here'),
+    ([2, 33, None, 3], {'global_pool': False, 'num_classes': 3}, r'spatial_squeeze=True needs logits .* 2 x \? here'),
+    ([2, 33, 33, 3], {'output_stride': True}, r'got True'),
+    ([2, 33, 33, 3], {'output_stride': np.array([8, 16])}, r'got array'),
+    ([2, 33, 33, 3], {'num_classes': -1}, r'num_classes must be a whole number from 0, or None; got -1'),
+    ([2, 33, 33, 3], {'num_classes': '5'}, r"num_classes must be .* got '5'"),
 ])
 @pytest.mark.parametrize('version', VERSIONS)
 def test_wrong_arguments_fail_before_anything_is_built(version, shape, kwargs, message):
@@ -212,9 +217,43 @@ def test_empty_blocks_are_an_error(module, name):
         getattr(module, name)(tf.placeholder(tf.float32, [2, 33, 33, 3]), [])
 
 
-def test_a_map_of_logits_that_only_shows_later_is_an_error():
-    with pytest.raises(ValueError, match='needs logits of height and width 1; they are of 2 x 2'):
-        tiny(tf.placeholder(tf.float32, [2, 33, 33, 3]), 1, num_classes=3, global_pool=False)
+@pytest.mark.parametrize(('padding', 'size'), [('SAME', 32), ('VALID', 36)])
+def test_a_map_of_one_set_of_logits_is_squeezed(padding, size):
+    with slim.arg_scope(resnet_v1.resnet_arg_scope()), slim.arg_scope([slim.max_pool2d], padding=padding):
+        for n, fits in ((size, True), (size + 1, False)):
+            images = tf.placeholder(tf.float32, [2, n, n, 3])
+            block = resnet_v1.resnet_v1_block('block1', 2, 1, 8)
+            if fits:
+                net, _ = resnet_v1.resnet_v1(images, [block], 3, global_pool=False)
+                assert net.shape.as_list() == [2, 3]
+            else:
+                with pytest.raises(ValueError, match='they are of 2 x 2 here'):
+                    resnet_v1.resnet_v1(images, [block], 3, global_pool=False)
+
+
+def test_inputs_may_be_an_array():
+    net, _ = tiny(np.zeros([2, 33, 33, 3], np.float32), 1, num_classes=3)
+    assert net.shape.as_list() == [2, 3]
+
+
+def test_layers_take_what_slims_take_and_name_what_they_do_not():
+    images = tf.zeros([2, 9, 9, 3])
+    assert layers.conv2d(images, 4, 3, padding='valid').shape.as_list() == [2, 7, 7, 4]
+    assert layers.max_pool2d(images, 3, padding='same').shape.as_list() == [2, 5, 5, 3]
+    for layer in (layers.batch_norm, lambda net, **kwargs: layers.conv2d(net, 4, 3, **kwargs),
+                  lambda net, **kwargs: layers.max_pool2d(net, 2, **kwargs)):
+        with pytest.raises(ValueError, match="data_format must be 'NHWC' or 'NCHW'; got 'nchw'"):
+            layer(images, data_format='nchw')
+    with pytest.raises(ValueError, match='rank 4'):
+        layers.conv2d(tf.zeros([2, 9, 9, 9, 3]), 4, 3)
+
+
+@pytest.mark.parametrize('value', ['False', 2, 0.5, [True]])
+@pytest.mark.skipif(tf.__version__.startswith('1.'), reason='tf-slim works by itself there')
+def test_is_training_of_another_type_is_an_error(value):
+    for batch_norm in (slim.batch_norm, layers.batch_norm):
+        with pytest.raises(TypeError, match='is_training must be a bool'):
+            batch_norm(tf.zeros([2, 9, 9, 3]), is_training=value)
 
 
 def test_a_block_without_units_is_an_error():

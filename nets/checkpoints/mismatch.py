@@ -68,7 +68,7 @@ class _Facts:
     def words(self):
         """What the texts below may speak of."""
         theirs, ours = self.classes[0] if self.classes else ('?', '?')
-        logits = sorted({name.rsplit('/', 1)[0] for name in self.names if _is_logits(name)})
+        logits = sorted({_logits_scope(name) for name in self.names if _is_logits(name)})
         return {'roots': ', '.join(self.roots), 'held_roots': ', '.join(self.held_roots) or 'nothing',
                 'deeper': self.deeper, 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits)}
 
@@ -109,7 +109,8 @@ _CAUSES = (
      'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
     (_Facts.only_logits_misshaped,
      'another number of classes: {theirs} in the checkpoint, {ours} in the model. To evaluate, use the '
-     'dataset that it was trained on and --labels_offset (1 drops the background class). To fine-tune, add '
+     'dataset that it was trained on and --labels_offset (1 drops the background class). To fine-tune, name '
+     'this checkpoint in --checkpoint_path, another --train_dir than its own, and add '
      '--checkpoint_exclude_scopes={logits}'),
     (_Facts.only_logits_missing,
      'the checkpoint has no classifier, or one of another name. To train a new one, add '
@@ -126,6 +127,12 @@ _CAUSES = (
 def _is_logits(name):
     """Whether a variable belongs to the classifier."""
     return '/logits/' in '/' + name
+
+
+def _logits_scope(name):
+    """The scope of the classifier that a variable, or a slot of one, belongs to."""
+    parts = name.split('/')
+    return '/'.join(parts[:parts.index('logits') + 1])
 
 
 def _roots(names):

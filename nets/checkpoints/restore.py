@@ -20,6 +20,8 @@ AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 # What follows the prefix of a checkpoint in the names of its files.
 _FILE_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 
+# Lines of TensorFlow's messages that say nothing.
+ERROR_HEADINGS = ('', 'Graph execution error:')
 _READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, UnicodeDecodeError)
 
 
@@ -262,6 +264,7 @@ def _fits(held, variable):
 
 def _damaged(path, reason):
     """The message for files that cannot be read."""
-    first_line = ' '.join(str(reason).split('\n')[0].split())
+    lines = [' '.join(line.split()) for line in str(reason).split('\n')]
+    first_line = next((line for line in lines if line not in ERROR_HEADINGS), 'nothing more')
     return (f'The checkpoint {path} cannot be read; it is damaged, incomplete, or no TensorFlow checkpoint. '
             f'Copy it again or use another one. TensorFlow says: {first_line}')

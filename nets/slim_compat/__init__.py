@@ -6,9 +6,10 @@ look for, without tf_keras and without touching TensorFlow's own modules. Where 
 (1.15) it changes nothing. It is the only part of `nets` that knows private names of TensorFlow or tf-slim.
 """
 
+from nets.slim_compat.arg_scopes import arg_scope_twin_of
 from nets.slim_compat.batch_norm import BatchNormalization, add_weight, variable_parts
 from nets.slim_compat.repair import apply, repair_module
 
-__all__ = ['BatchNormalization', 'add_weight', 'apply', 'repair_module', 'variable_parts']
+__all__ = ['BatchNormalization', 'add_weight', 'apply', 'arg_scope_twin_of', 'repair_module', 'variable_parts']
 
 apply()

@@ -64,11 +64,9 @@ class BatchNormalization:
 
         Raises:
           ValueError: If rank or channel count of `inputs` is unknown.
+          TypeError: If `training` is none of these.
         """
-        training = training() if callable(training) else training
-        training = False if training is None else training
-        if isinstance(training, int):
-            training = bool(training)
+        training = _checked_mode(training() if callable(training) else training)
         self._build(inputs)
         if self.fused and inputs.shape.ndims == 4:
             return self._apply_fused(inputs, training)
@@ -270,6 +268,15 @@ def add_weight(name, layer_name, shape, dtype, initializer, regularizer, trainab
 def variable_parts(variable):
     """The parts of a partitioned variable; any other has one, itself."""
     return list(variable) if isinstance(variable, variables.PartitionedVariable) else [variable]
+
+
+def _checked_mode(training):
+    """The mode as a bool, or a bool tensor or variable; anything else would pass for one or the other unseen."""
+    if getattr(getattr(training, 'dtype', None), 'base_dtype', None) == tf.bool:
+        return training
+    if training is None or training in (False, True):
+        return bool(training)
+    raise TypeError(f'is_training must be a bool, 0, 1, or a bool tensor; got {training!r}.')
 
 
 def _compose(scale, offset, then_scale, then_offset):

@@ -82,6 +82,14 @@ class OptimizerConfig:
     rmsprop_momentum: float = 0.9
     rmsprop_decay: float = 0.9
 
+    def __post_init__(self):
+        fractions = ('adadelta_rho', 'adam_beta1', 'adam_beta2', 'momentum', 'rmsprop_momentum', 'rmsprop_decay')
+        _at_least(self, 0, 'adagrad_initial_accumulator_value', 'opt_epsilon', 'ftrl_initial_accumulator_value',
+                  'ftrl_l1', 'ftrl_l2', *fractions)
+        for name in fractions:
+            if getattr(self, name) >= 1:
+                raise ValueError(f'{name} must be below 1; got {getattr(self, name)}.')
+
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
@@ -105,8 +113,8 @@ class ScheduleConfig:
     def __post_init__(self):
         _at_least(self, 0, 'learning_rate', 'end_learning_rate', 'warmup_epochs',
                   'learning_rate_decay_factor')
-        if not self.num_epochs_per_decay > 0:
-            raise ValueError(f'num_epochs_per_decay must be above 0; got {self.num_epochs_per_decay}.')
+        if not 0 < self.num_epochs_per_decay < math.inf:
+            raise ValueError(f'num_epochs_per_decay must be above 0 and finite; got {self.num_epochs_per_decay}.')
 
 
 @dataclasses.dataclass(frozen=True)

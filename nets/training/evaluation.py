@@ -36,9 +36,8 @@ def evaluate(config):
         `confusion_matrix` (rows: true classes), `class_names` and `skipped` (names of images).
 
     Raises:
-        ValueError: The configuration cannot work, an image is corrupt (without `skip_corrupt`), or a label is
-            no class.
-        RuntimeError: Not every example came up exactly once.
+        ValueError: The configuration cannot work, an image is corrupt (without `skip_corrupt`), a label is
+            no class, or not every example came up exactly once.
     """
     task = inputs.make_task(config.model_name, config.data, is_training=False)
     files.writable_dir(config.eval_dir, 'eval_dir')
@@ -89,15 +88,16 @@ def _count(config, session, tensors, task):
 
 
 def _check_count(config, task, count, skipped):
-    """Raises a RuntimeError if examples came up twice or never, a ValueError if there was none at all."""
+    """Raises a ValueError if examples came up twice or never, or if there was none at all."""
     expected = task.dataset.num_examples - len(skipped)
     most = config.max_num_batches * config.data.batch_size if config.max_num_batches else expected
     # With a limit, images that were skipped after the last batch were decoded ahead of their turn.
     right = count == expected if most >= task.dataset.num_examples else count in (most, expected)
     if not right:
-        raise RuntimeError(f'{count} examples were evaluated, {expected} should have been: the data set '
-                           f'holds {task.dataset.num_examples}, of which {len(skipped)} were skipped. The '
-                           'files changed meanwhile, or the data set says a wrong number.')
+        raise ValueError(f'{count} examples were evaluated, {expected} should have been: the data set '
+                         f'says that it holds {task.dataset.num_examples}, of which {len(skipped)} were skipped. '
+                         'Either files changed meanwhile, or these are not the files of that data set: '
+                         '--dataset_name=tfrecords and --file_pattern count what is there.')
     if not count:
         raise ValueError('No image was left to evaluate.')
 

@@ -97,7 +97,7 @@ def _train(config, task, newest, start_step, seed):
 
     session_config = inputs.session_config(config.clone_on_cpu)
     with tf.Session(config=session_config) as session, signals.stop_request() as request:
-        session.run([initialize, initialize_batches])
+        _checked_run(session, [initialize, initialize_batches])
         load(session)
         _announce(config, task, start_step)
         with reporting.Reporter(config, start_step, session.graph) as reporter:
@@ -145,6 +145,14 @@ def _announce(config, task, start_step):
                 'Ctrl-C')
 
 
+def _checked_run(session, fetches):
+    """Runs a session; an error of TensorFlow becomes a ValueError in one line."""
+    try:
+        return session.run(fetches)
+    except tf.errors.OpError as error:
+        raise ValueError(op_errors.describe(error)) from error
+
+
 def _run(config, session, built, checkpointer, reporter, request, step):
     """Takes steps; returns the number of the last one and its loss."""
     fetched = {'loss': built.total_loss, 'cross_entropy': built.cross_entropy,
@@ -152,10 +160,7 @@ def _run(config, session, built, checkpointer, reporter, request, step):
     limit = config.max_number_of_steps or math.inf
     values = {'loss': None}
     while step < limit and request.signal is None:
-        try:
-            values = {key: float(value) for key, value in session.run((fetched, built.train_op))[0].items()}
-        except tf.errors.OpError as error:
-            raise ValueError(op_errors.describe(error)) from error
+        values = {key: float(value) for key, value in _checked_run(session, (fetched, built.train_op))[0].items()}
         step += 1
         if not math.isfinite(values['loss']):
             what = f'the loss is {values["loss"]}'

@@ -4,10 +4,11 @@ import re
 
 import tensorflow.compat.v1 as tf
 
+from nets.checkpoints import restore
+
 # Where the user's part of a message is: raised by Python code in the input pipeline, or asserted there.
 _PATTERNS = (re.compile(r'^(?:.*: )?ValueError: (.+)$', re.MULTILINE),
              re.compile(r'assertion failed: \[(.+)\]'))
-_HEADINGS = ('', 'Graph execution error:')
 
 _ADVICE = ((tf.errors.ResourceExhaustedError, ' Lower --batch_size or the image size.'),)
 
@@ -27,4 +28,4 @@ def describe(error):
         if found:
             return found.group(1).replace('] [', ' ') + advice
     lines = [' '.join(line.split()) for line in error.message.split('\n')]
-    return next((line for line in lines if line not in _HEADINGS), type(error).__name__) + advice
+    return next((line for line in lines if line not in restore.ERROR_HEADINGS), type(error).__name__) + advice

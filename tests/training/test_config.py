@@ -50,7 +50,7 @@ def test_defaults_are_those_of_slim(defaults, slim):
     (config.DataConfig, {'labels_offset': -1}, 'labels_offset must be at least 0; got -1'),
     (config.DataConfig, {'image_size': 0}, 'image_size must be at least 1; got 0'),
     (config.ScheduleConfig, {'learning_rate': float('nan')}, 'learning_rate must be at least 0; got nan'),
-    (config.ScheduleConfig, {'num_epochs_per_decay': 0}, 'num_epochs_per_decay must be above 0; got 0'),
+    (config.ScheduleConfig, {'num_epochs_per_decay': 0}, 'num_epochs_per_decay must be above 0 and finite; got 0'),
     (config.TrainConfig, {'label_smoothing': 1.0}, 'label_smoothing must be at least 0 and below 1; got 1.0'),
     (config.TrainConfig, {'moving_average_decay': 1.0}, 'moving_average_decay must be above 0 and below 1; '
                                                         'got 1.0'),

@@ -117,7 +117,7 @@ def test_dataset_that_says_a_wrong_number_is_an_error(tmp_path, images, checkpoi
     look_up = datasets.get_dataset
     monkeypatch.setattr(inputs.datasets, 'get_dataset',
                         lambda *args: dataclasses.replace(look_up(*args), num_examples=claimed))
-    with pytest.raises(RuntimeError, match=rf'examples were evaluated, {claimed} should have been'):
+    with pytest.raises(ValueError, match=rf'examples were evaluated, {claimed} should have been'):
         evaluation.evaluate(_config(images, checkpoint, tmp_path))
     assert not (tmp_path / 'eval.json').exists()
 
