@@ -8,8 +8,8 @@ import importlib
 
 __version__ = '0.1.0'
 
-_SUBMODULES = ('checkpoints', 'cli', 'data', 'layers', 'nets_factory', 'resnet_utils', 'resnet_v1', 'resnet_v2',
-               'slim_compat', 'training')
+_SUBMODULES = ('checkpoints', 'cli', 'data', 'layers', 'nets_factory', 'resnet_network', 'resnet_utils', 'resnet_v1',
+               'resnet_v2', 'slim_compat', 'training')
 
 
 def __getattr__(name):

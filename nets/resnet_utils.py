@@ -12,8 +12,6 @@ import tf_slim as slim
 
 from nets import layers
 
-# The root block, a convolution and a pool of stride 2 each.
-ROOT_STRIDE = 4
 # Scope, base depth and stride of the blocks of the usual networks (He et al. 2015, table 1).
 BLOCKS = (('block1', 64, 2), ('block2', 128, 2), ('block3', 256, 2), ('block4', 512, 1))
 
@@ -181,80 +179,6 @@ def stack_blocks_dense(net, blocks, output_stride=None, store_non_strided_activa
             else:
                 net = subsample(net, block_stride)
                 current_stride *= block_stride
-    return net
-
-
-def check_network_arguments(inputs, blocks, num_classes, global_pool, output_stride, include_root_block,
-                            spatial_squeeze):
-    """Checks a network's arguments before any of it is built.
-
-    Args:
-      inputs: The images, as every network takes them; likewise the other arguments.
-
-    Returns:
-      The output stride that the blocks are to have, an int or None.
-
-    Raises:
-      ValueError: If `inputs` are not of rank 4 with a known number of channels, `blocks` are empty, the output stride
-        cannot be reached, `num_classes` is no whole number from 0, or the map of logits that is to be squeezed is
-        larger than 1 x 1.
-    """
-    shape = tf.TensorShape(inputs.shape)
-    if shape.ndims != 4 or shape.as_list()[-1] is None:
-        raise ValueError('inputs must have the shape [batch, height, width, channels] with a known number of '
-                         'channels; got {}.'.format(shape))
-    if not blocks:
-        raise ValueError('blocks must hold at least one Block; got {!r}.'.format(blocks))
-    root_stride = ROOT_STRIDE if include_root_block else 1
-    reachable = [root_stride * stride for stride in reachable_output_strides(blocks)]
-    output_stride = check_output_stride(output_stride, reachable)
-    if num_classes is not None and (not isinstance(num_classes, (int, np.integer)) or num_classes < 0):
-        raise ValueError('num_classes must be a whole number from 0, or None; got {!r}.'.format(num_classes))
-    block_stride = output_stride and output_stride // root_stride
-    if num_classes and spatial_squeeze and not global_pool:
-        stride = block_stride or reachable[-1] // root_stride
-        sizes = [size if size is None else _map_size(size, include_root_block, stride)
-                 for size in shape.as_list()[1:3]]
-        if any(size is not None and size > 1 for size in sizes):
-            raise ValueError('spatial_squeeze=True needs logits of height and width 1; they are of {} x {} here. Use '
-                             'spatial_squeeze=False for a map of logits, or global_pool=True for one set of logits '
-                             'an image.'.format(*['?' if size is None else size for size in sizes]))
-    return block_stride
-
-
-def _map_size(size, include_root_block, block_stride):
-    """Height or width of the features of images of that height or width."""
-    if include_root_block:
-        size = -(-size // 2)
-        pool = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.max_pool2d), {})
-        size = -(-size // 2) if pool.get('padding') == 'SAME' else (size - 3) // 2 + 1
-    return -(-size // block_stride)
-
-
-def add_classifier(net, end_points, num_classes, global_pool, spatial_squeeze, scope_name):
-    """Adds pool, logits and predictions to a network, and to its end points.
-
-    Args:
-      net: `[batch, height, width, channels]`, the features.
-      end_points: Dict of end points, added to in place.
-      num_classes: Number of logits; 0 or None for none.
-      global_pool: Whether to average over height and width.
-      spatial_squeeze: Whether to drop height and width of the logits.
-      scope_name: Name of the network's variable scope.
-
-    Returns:
-      The last of features, pooled features, logits and squeezed logits that is wanted.
-    """
-    if global_pool:
-        net = tf.reduce_mean(net, [1, 2], name='pool5', keepdims=True)
-        end_points['global_pool'] = net
-    if num_classes:
-        net = layers.conv2d(net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope='logits')
-        end_points[scope_name + '/logits'] = net
-        if spatial_squeeze:
-            net = tf.squeeze(net, [1, 2], name='SpatialSqueeze')
-            end_points[scope_name + '/spatial_squeeze'] = net
-        end_points['predictions'] = slim.softmax(net, scope='predictions')
     return net
 
 

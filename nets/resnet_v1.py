@@ -12,7 +12,7 @@ import functools
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets import layers, resnet_utils
+from nets import layers, resnet_network, resnet_utils
 from nets.resnet_utils import resnet_arg_scope  # noqa: F401, part of the module's interface
 
 
@@ -80,23 +80,11 @@ def resnet_v1(inputs, blocks, num_classes=None, is_training=True, global_pool=Tr
     Raises:
       ValueError: If an argument cannot be, before anything is built; the message says what can.
     """
-    block_stride = resnet_utils.check_network_arguments(
-        inputs, blocks, num_classes, global_pool, output_stride, include_root_block, spatial_squeeze)
-    with tf.variable_scope(scope, 'resnet_v1', [inputs], reuse=reuse) as sc:
-        collection = sc.original_name_scope + '_end_points'
-        training = {} if is_training is None else {'is_training': is_training}
-        with slim.arg_scope([slim.conv2d, bottleneck, resnet_utils.stack_blocks_dense],
-                            outputs_collections=collection), \
-                slim.arg_scope([slim.batch_norm], **training):
-            net = inputs
-            if include_root_block:
-                net = resnet_utils.conv2d_same(net, 64, 7, stride=2, scope='conv1')
-                net = layers.max_pool2d(net, [3, 3], stride=2, scope='pool1')
-            net = resnet_utils.stack_blocks_dense(net, blocks, block_stride, store_non_strided_activations)
-            end_points = slim.utils.convert_collection_to_dict(collection)
-            net = resnet_utils.add_classifier(
-                net, end_points, num_classes, global_pool, spatial_squeeze, sc.name)
-            return net, end_points
+    return resnet_network.build(
+        inputs, blocks, bottleneck, 'resnet_v1', root={}, finish=lambda net: net, num_classes=num_classes,
+        is_training=is_training, global_pool=global_pool, output_stride=output_stride,
+        include_root_block=include_root_block, spatial_squeeze=spatial_squeeze,
+        store_non_strided_activations=store_non_strided_activations, reuse=reuse, scope=scope)
 
 
 resnet_v1.default_image_size = 224

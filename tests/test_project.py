@@ -16,6 +16,7 @@ LEVELS = [
     ['nets.slim_compat'],
     ['nets.layers'],
     ['nets.resnet_utils'],
+    ['nets.resnet_network'],
     ['nets.resnet_v1', 'nets.resnet_v2'],
     ['nets.nets_factory'],
     ['nets.checkpoints', 'nets.data'],
