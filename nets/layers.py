@@ -100,7 +100,8 @@ def _convolution(inputs, weights, stride, rate, padding, data_format):
     """The bare convolution; an atrous one is computed on batches of subsampled images, as everywhere in slim."""
     padding = padding.upper() if isinstance(padding, str) else padding
     if rate != (1, 1):
-        return tf.nn.convolution(inputs, weights, padding, strides=stride, dilation_rate=rate, data_format=data_format)
+        return tf.nn.convolution(inputs, weights, padding, strides=stride, dilation_rate=rate, data_format=data_format,
+                                 name='Conv2D')
     if not isinstance(padding, str):
         padding = [[0, 0], list(padding), list(padding)]
         padding.insert(1 if data_format == 'NCHW' else 3, [0, 0])

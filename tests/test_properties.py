@@ -52,6 +52,12 @@ def test_conv2d_same_equals_convolution_then_subsample(stride, kernel_size, size
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize('rate', [1, 2])
+def test_convolutions_are_found_by_name(rate):
+    layers.conv2d(tf.zeros([1, 9, 9, 3]), 4, 3, rate=rate, scope='conv')
+    assert tf.get_default_graph().get_operation_by_name('conv/Conv2D').type == 'Conv2D'
+
+
 def test_a_strided_convolution_needs_no_pad_operation():
     tiny(tf.placeholder(tf.float32, [2, 65, 65, 3]), 1, num_classes=3)
     assert not [op.name for op in tf.get_default_graph().get_operations() if op.type == 'Pad']
