@@ -29,6 +29,15 @@ def test_a_legacy_script_trains_saves_restores_and_fetches_by_name(tmp_path):
         '.data-00000-of-00001', '.index', '.meta']
 
 
+def test_the_lines_in_the_readme_run_as_they_are():
+    with io.open(os.path.join(os.path.dirname(HERE), 'README.md'), encoding='utf-8') as file:
+        code = re.search(r'```python\n(.+?)```', file.read(), re.DOTALL).group(1)
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
+    result = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, universal_newlines=True, check=True,
+                            env=dict(os.environ, PYTHONPATH=os.path.dirname(HERE)))
+    assert result.stdout.split('\n')[0] == '(2, 1000)'
+
+
 def as_older(module, name):
     """A module of networks as tf-slim's own tests know it: logits keep height and width."""
     def network(inputs, blocks, num_classes=None, is_training=True, global_pool=True, output_stride=None,
