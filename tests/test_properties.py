@@ -1,5 +1,9 @@
 """What holds for every residual network, at even and at odd sizes."""
 
+import os
+import subprocess
+import sys
+
 import golden
 import numpy as np
 import pytest
@@ -277,3 +281,13 @@ def test_factory_gives_networks_presets_and_lists_names():
     assert list(nets_factory.networks_map) == list(nets_factory.arg_scopes_map)
     with pytest.raises(ValueError, match=r"Unknown network 'resnet_v1_51'; there are .*resnet_v1_50, .*resnet_v2_200"):
         nets_factory.get_network_fn('resnet_v1_51', 5)
+
+
+@pytest.mark.skipif(tf.__version__.startswith('1.'), reason='nothing is eager by itself there')
+def test_training_without_a_graph_says_so():
+    code = ('import tensorflow as tf; from nets import nets_factory; '
+            'nets_factory.get_network_fn("resnet_v1_14", 3, is_training=True)(tf.zeros([2, 33, 33, 3]))')
+    result = subprocess.run([sys.executable, '-c', code], stderr=subprocess.PIPE, universal_newlines=True, check=False,
+                            cwd=os.path.dirname(os.path.dirname(os.path.abspath(golden.__file__))))
+    assert result.returncode == 1
+    assert 'RuntimeError: Batch normalisation in training needs a graph for its updates' in result.stderr

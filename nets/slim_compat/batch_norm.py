@@ -305,4 +305,7 @@ def _assign_moving_average(variable, value, decay, read_value=True):
 
 
 def _add_update(update):
+    if tf.executing_eagerly():
+        raise RuntimeError('Batch normalisation in training needs a graph for its updates: call '
+                           'tf.disable_v2_behavior() first, or build inside `with tf.Graph().as_default():`.')
     tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update if isinstance(update, tf.Operation) else update.op)
