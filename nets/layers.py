@@ -38,12 +38,12 @@ def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_form
       ValueError: If `stride` and `rate` are both above 1, `inputs` are not of rank 4 with a known channel count, or
         `data_format` is unknown.
     """
-    _check_data_format(data_format or 'NHWC')
+    data_format = data_format or 'NHWC'
+    _check_data_format(data_format)
     kernel_size, stride, rate = (slim.utils.n_positive_integers(2, n) for n in (kernel_size, stride, rate))
     with tf.variable_scope(scope, 'Conv', [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
         inputs.shape.assert_has_rank(4)
-        data_format = data_format or 'NHWC'
         channels = slim.utils.channel_dimension(
             inputs.shape, 'channels_first' if data_format == 'NCHW' else 'channels_last')
         weights = _weight('weights', 'kernel', list(kernel_size) + [channels, num_outputs], inputs, weights_initializer,

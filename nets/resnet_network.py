@@ -38,8 +38,7 @@ def build(inputs, blocks, unit_fn, default_scope, root, finish, num_classes, is_
             return net, end_points
 
 
-def _check_arguments(inputs, blocks, num_classes, global_pool, output_stride, include_root_block,
-                            spatial_squeeze):
+def _check_arguments(inputs, blocks, num_classes, global_pool, output_stride, include_root_block, spatial_squeeze):
     """Checks a network's arguments before any of it is built.
 
     Args:

@@ -1,6 +1,5 @@
 """Builds the cases of the golden files with this library, and compares; see goldens/README.md."""
 
-import contextlib
 import os
 
 import numpy as np
@@ -52,19 +51,9 @@ def build(case, later=True):
       The placeholder of the images, the network's result and its end points.
     """
     kwargs = dict(case['kwargs']) if later else dict(case['kwargs'], spatial_squeeze=False)
-    builder = nets_factory.networks_map.get(case['net']) or getattr(module_of(case['net']), case['net'])
-    if 'blocks' in case:
-        kwargs['blocks'] = blocks(case['net'], case['blocks'])
     images = tf.placeholder(tf.float32, case.get('placeholder') or case['input']['shape'], name='images')
-    with contextlib.ExitStack() as stack:
-        if 'outer_scope' in case:
-            stack.enter_context(tf.variable_scope(case['outer_scope']))
-        stack.enter_context(slim.arg_scope(arg_scope(case)))
-        if 'pool_padding' in case:
-            stack.enter_context(slim.arg_scope([slim.max_pool2d], padding=case['pool_padding']))
-        net, end_points = builder(images, **kwargs)
-        if case.get('towers') == 2:
-            net, end_points = builder(images, reuse=True, **kwargs)
+    with slim.arg_scope(arg_scope(case)):
+        net, end_points = nets_factory.networks_map[case['net']](images, **kwargs)
     if not later:
         end_points.pop('global_pool', None)
     return images, net, end_points

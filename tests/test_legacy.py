@@ -16,6 +16,7 @@ from nets import resnet_utils, resnet_v1, resnet_v2, slim_compat
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+
 def test_a_legacy_script_trains_saves_restores_and_fetches_by_name(tmp_path):
     strict = ['-W', 'error'] if sys.version_info >= (3, 10) else []  # TensorFlow 1.15 warns at import
     result = subprocess.run(

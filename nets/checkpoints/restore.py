@@ -21,7 +21,7 @@ AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 _FILE_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 
 # Lines of TensorFlow's messages that say nothing.
-ERROR_HEADINGS = ('', 'Graph execution error:')
+_ERROR_HEADINGS = ('', 'Graph execution error:')
 _READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, UnicodeDecodeError)
 
 
@@ -217,8 +217,7 @@ def _newest_in(directory):
         raise ValueError('The checkpoint {} that {} names as the newest is gone. Name another one, or a '
                          'directory that holds one.'
                          .format(state.model_checkpoint_path, os.path.join(directory, 'checkpoint')))
-    raise ValueError(f'The directory {directory} holds no checkpoint (no file that ends in .index or .ckpt).'
-                     )
+    raise ValueError(f'The directory {directory} holds no checkpoint (no file that ends in .index or .ckpt).')
 
 
 def _named(variables):
@@ -262,9 +261,14 @@ def _fits(held, variable):
     return variable.shape.is_compatible_with(shape) and variable.dtype.base_dtype == dtype
 
 
+def first_telling_line(message, otherwise):
+    """The first line of an error's message that says something, with single blanks; `otherwise` if none does."""
+    lines = (' '.join(line.split()) for line in str(message).split('\n'))
+    return next((line for line in lines if line not in _ERROR_HEADINGS), otherwise)
+
+
 def _damaged(path, reason):
     """The message for files that cannot be read."""
-    lines = [' '.join(line.split()) for line in str(reason).split('\n')]
-    first_line = next((line for line in lines if line not in ERROR_HEADINGS), 'nothing more')
+    first_line = first_telling_line(reason, 'nothing more')
     return (f'The checkpoint {path} cannot be read; it is damaged, incomplete, or no TensorFlow checkpoint. '
             f'Copy it again or use another one. TensorFlow says: {first_line}')

@@ -76,8 +76,7 @@ _FINE_TUNE_FLAGS = [
          'Whether variables that the checkpoint does not hold start at random.'),
 ]
 
-FLAGS = ([MODEL_FLAG] + DATA_FLAGS + _RUN_FLAGS + _LEARNING_FLAGS + _OPTIMIZER_FLAGS + _FINE_TUNE_FLAGS +
-[CPU_FLAG])
+FLAGS = [MODEL_FLAG, *DATA_FLAGS, *_RUN_FLAGS, *_LEARNING_FLAGS, *_OPTIMIZER_FLAGS, *_FINE_TUNE_FLAGS, CPU_FLAG]
 
 
 def main(argv=None):

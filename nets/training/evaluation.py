@@ -17,6 +17,7 @@ from nets.training import files, inputs, op_errors, report, reporting, tally, th
 logger = logging.getLogger(__name__)
 
 _LOG_EVERY_N_BATCHES = 10
+_DETAILS_ONLY = ('per_class_accuracy', 'confusion_matrix', 'class_names', 'skipped')
 
 # summary: dict, one line of JSON. details: dict, the summary and the numbers of each class.
 EvalResult = collections.namedtuple('EvalResult', ('summary', 'details'))
@@ -60,9 +61,6 @@ def evaluate(config):
     details = _details(config, task, counted, skipped, path, step)
     _write(config, details, counted)
     return EvalResult({key: details[key] for key in details if key not in _DETAILS_ONLY}, details)
-
-
-_DETAILS_ONLY = ('per_class_accuracy', 'confusion_matrix', 'class_names', 'skipped')
 
 
 def _count(config, session, tensors, task):

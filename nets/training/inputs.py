@@ -89,5 +89,5 @@ def session_config(clone_on_cpu):
 def _preprocessing_name(name):
     """The preset of a network's name, which slim's scripts took as well, or the name itself."""
     if name in nets_factory.networks_map and name not in presets.PREPROCESSING:
-        return nets_factory.get_network_fn(name, 1).preset.preprocessing
+        return nets_factory.NETWORKS[name].preset.preprocessing
     return name

@@ -27,5 +27,4 @@ def describe(error):
         found = pattern.search(error.message)
         if found:
             return found.group(1).replace('] [', ' ') + advice
-    lines = [' '.join(line.split()) for line in error.message.split('\n')]
-    return next((line for line in lines if line not in restore.ERROR_HEADINGS), type(error).__name__) + advice
+    return restore.first_telling_line(error.message, type(error).__name__) + advice

@@ -78,7 +78,7 @@ class Checkpointer:
         try:
             self.last = self._saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
         except (tf.errors.OpError, OSError, ValueError) as error:
-            reason = str(getattr(error, 'message', error)).split('\n')[0]
+            reason = restore.first_telling_line(getattr(error, 'message', error), type(error).__name__)
             raise ValueError(f'The checkpoint of step {step} cannot be written to {self._prefix}-{step}: '
                              f'{reason}. The last good one is {self.last}.') from error
         self._last_step, self._saved_at = step, self._clock()
