@@ -9,6 +9,7 @@ import math
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from nets.convolution import convolve
 from nets.slim_compat import BatchNormalization, add_weight, arg_scope_twin_of, variable_parts
 
 _XAVIER = slim.xavier_initializer()
@@ -22,21 +23,24 @@ def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_form
            activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
            weights_initializer=_XAVIER, weights_regularizer=None,
            biases_initializer=_ZEROS, biases_regularizer=None, reuse=None, variables_collections=None,
-           outputs_collections=None, trainable=True, scope=None):
-    """2-D convolution, then normaliser (or biases), then activation; see `slim.conv2d` for the arguments.
+           outputs_collections=None, trainable=True, scope=None, num_groups=1):
+    """2-D convolution, then normaliser (or biases), then activation; see `slim.conv2d` for the other arguments.
 
     Args:
       inputs: `[batch, height, width, channels]`, or `[batch, channels, height, width]` with `data_format='NCHW'`.
       num_outputs: Number of filters.
       kernel_size: An int, or two for height and width; likewise `stride` and the atrous `rate`.
       padding: 'SAME', 'VALID', or a pair of ints: zeros before and after, on height and width alike.
+      num_groups: Number of groups of channels, each of which has filters of its own (Xie et al. 2017,
+        arXiv:1611.05431, section 3.4). The weights are `[kernel_height, kernel_width, channels / num_groups,
+        num_outputs]`.
 
     Returns:
       A tensor of the type of `inputs`.
 
     Raises:
-      ValueError: If `stride` and `rate` are both above 1, `inputs` are not of rank 4 with a known channel count, or
-        `data_format` is unknown.
+      ValueError: If `stride` and `rate` are both above 1, `inputs` are not of rank 4 with a known channel count,
+        `num_groups` does not divide the channels and the filters, or `data_format` is unknown.
     """
     data_format = data_format or 'NHWC'
     _check_data_format(data_format)
@@ -46,9 +50,12 @@ def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_form
         inputs.shape.assert_has_rank(4)
         channels = slim.utils.channel_dimension(
             inputs.shape, 'channels_first' if data_format == 'NCHW' else 'channels_last')
-        weights = _weight('weights', 'kernel', list(kernel_size) + [channels, num_outputs], inputs, weights_initializer,
-                          weights_regularizer, trainable, variables_collections)
-        net = _convolution(inputs, weights, stride, rate, padding, data_format)
+        if num_groups < 1 or channels % num_groups or num_outputs % num_groups:
+            raise ValueError('num_groups must divide the channels and the filters of {}, {} and {}; got {!r}.'.format(
+                sc.name, channels, num_outputs, num_groups))
+        weights = _weight('weights', 'kernel', list(kernel_size) + [channels // num_groups, num_outputs], inputs,
+                          weights_initializer, weights_regularizer, trainable, variables_collections)
+        net = convolve(inputs, weights, stride, rate, padding, data_format)
         if normalizer_fn:
             normalizer_fn = batch_norm if normalizer_fn is slim.batch_norm else normalizer_fn
             net = normalizer_fn(net, **(normalizer_params or {}))
@@ -96,19 +103,6 @@ def _collect(variable, variables_collections, name):
                 tf.add_to_collection(collection, part)
 
 
-def _convolution(inputs, weights, stride, rate, padding, data_format):
-    """The bare convolution; an atrous one is computed on batches of subsampled images, as everywhere in slim."""
-    padding = padding.upper() if isinstance(padding, str) else padding
-    if rate != (1, 1):
-        return tf.nn.convolution(inputs, weights, padding, strides=stride, dilation_rate=rate, data_format=data_format,
-                                 name='Conv2D')
-    if not isinstance(padding, str):
-        padding = [[0, 0], list(padding), list(padding)]
-        padding.insert(1 if data_format == 'NCHW' else 3, [0, 0])
-    strides = (1, 1) + stride if data_format == 'NCHW' else (1,) + stride + (1,)
-    return tf.nn.conv2d(inputs, weights, strides=strides, padding=padding, data_format=data_format, name='Conv2D')
-
-
 @arg_scope_twin_of(slim.batch_norm)
 def batch_norm(inputs, decay=0.999, center=True, scale=False, epsilon=0.001, activation_fn=None,
                param_initializers=None, param_regularizers=None, updates_collections=tf.GraphKeys.UPDATE_OPS,
@@ -139,10 +133,25 @@ def batch_norm(inputs, decay=0.999, center=True, scale=False, epsilon=0.001, act
         return slim.utils.collect_named_outputs(outputs_collections, sc.name, net)
 
 
+def biased_batch_norm(inputs, biases_initializer=_ZEROS, **kwargs):
+    """Biases, then `batch_norm`: the normaliser of convolutions that keep their biases, as those of Keras do.
+
+    Batch normalisation takes away what the biases add, but weights from elsewhere have them.
+    """
+    data_format = kwargs.get('data_format', 'NHWC')
+    channels = inputs.shape.as_list()[1 if data_format == 'NCHW' else -1]
+    biases = _weight('biases', 'bias', [channels], inputs, biases_initializer, None, True, None)
+    return batch_norm(tf.nn.bias_add(inputs, biases, data_format=data_format, name='BiasAdd'), **kwargs)
+
+
 @arg_scope_twin_of(slim.max_pool2d)
 def max_pool2d(inputs, kernel_size, stride=2, padding='VALID', data_format='NHWC', outputs_collections=None,
                scope=None):
     """2-D max pooling; see `slim.max_pool2d` for the arguments.
+
+    Args:
+      padding: 'SAME' or 'VALID', neither of which is ever the maximum, or a pair of ints: zeros before and after, on
+        height and width alike, which are where all else is negative.
 
     Raises:
       ValueError: If `data_format` is neither 'NHWC' nor 'NCHW'.
@@ -151,5 +160,59 @@ def max_pool2d(inputs, kernel_size, stride=2, padding='VALID', data_format='NHWC
     kernel_size, stride = (slim.utils.n_positive_integers(2, n) for n in (kernel_size, stride))
     with tf.name_scope(scope, 'MaxPool2D', [inputs]) as sc:
         window, strides = ((1, 1) + n if data_format == 'NCHW' else (1,) + n + (1,) for n in (kernel_size, stride))
+        if not isinstance(padding, str):
+            inputs, padding = pad(inputs, padding, data_format), 'VALID'
         net = tf.nn.max_pool(inputs, window, strides, padding.upper(), data_format=data_format)
         return slim.utils.collect_named_outputs(outputs_collections, sc, net)
+
+
+def pad(inputs, padding, data_format='NHWC'):
+    """Adds zeros around images: `padding` has the numbers before and after, on height and width alike."""
+    paddings = [[0, 0]] + [list(padding)] * 2
+    paddings.insert(1 if data_format == 'NCHW' else 3, [0, 0])
+    return tf.pad(inputs, paddings)
+
+
+def subsample(inputs, factor, scope=None):
+    """Keeps every `factor`-th row and column.
+
+    Args:
+      inputs: `[batch, height, width, channels]`.
+      factor: Int, at least 1.
+      scope: Scope of the operation.
+
+    Returns:
+      `[batch, ceil(height / factor), ceil(width / factor), channels]`; for factor 1, `inputs` itself.
+    """
+    return inputs if factor == 1 else max_pool2d(inputs, [1, 1], stride=factor, scope=scope)
+
+
+def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None, **kwargs):
+    """Convolution whose strided result is every `stride`-th row and column of the unstrided one.
+
+    With `SAME` padding that holds for odd sizes only: on even ones TensorFlow starts a strided convolution one pixel
+    further in. Here the padding depends on the kernel alone.
+
+    Args:
+      inputs: `[batch, height, width, channels]`.
+      num_outputs: Number of filters.
+      kernel_size: Int.
+      stride: Int.
+      rate: Int, the atrous rate. TensorFlow has no convolution with both a stride and a rate.
+      scope: Scope of the layer.
+      **kwargs: Other arguments of `conv2d`.
+
+    Returns:
+      `[batch, ceil(height / stride), ceil(width / stride), num_outputs]`.
+
+    Raises:
+      ValueError: If stride and rate are both above 1.
+    """
+    if stride == 1:
+        return conv2d(inputs, num_outputs, kernel_size, stride=1, rate=rate, padding='SAME', scope=scope, **kwargs)
+    if rate != 1:
+        raise ValueError('A convolution can have a stride or a rate above 1, not both; got stride {} and rate '
+                         '{}.'.format(stride, rate))
+    begin = (kernel_size - 1) // 2
+    return conv2d(inputs, num_outputs, kernel_size, stride=stride, padding=(begin, kernel_size - 1 - begin),
+                  scope=scope, **kwargs)

@@ -5,33 +5,43 @@
 """
 
 import collections
+import difflib
 import functools
 
 import tf_slim as slim
 
-from nets import resnet_v1, resnet_v2
+from nets import resnet_keras, resnet_small, resnet_v1, resnet_v1_beta, resnet_v2, resnet_v15, resnext
 
 # How the images of a network's published weights were prepared: `image_size` in pixels, the name of the
 # `preprocessing`, and the `label_offset` that turns class numbers without a background class into the network's.
 Preset = collections.namedtuple('Preset', ['image_size', 'preprocessing', 'label_offset'])
 Network = collections.namedtuple('Network', ['builder', 'arg_scope', 'preset'])
 
-_V1 = Preset(224, 'vgg', 0)
-_V2 = Preset(299, 'inception', 1)
-_SMALL = Preset(32, 'cifar', 0)
+# Module, names after a common prefix, preset.
+_ROWS = [
+    (resnet_v1, 'resnet_v1_', ['14'], Preset(32, 'cifar', 0)),
+    (resnet_v1, 'resnet_v1_', ['18', '34', '50', '101', '152', '200'], Preset(224, 'vgg', 0)),
+    (resnet_v1_beta, 'resnet_v1_', ['18_beta', '50_beta', '101_beta'], Preset(224, 'inception', 0)),
+    (resnet_v2, 'resnet_v2_', ['50', '101', '152', '200'], Preset(299, 'inception', 1)),
+    (resnet_v15, 'resnet_v15_', ['18', '34', '50', '101', '152'], Preset(224, 'torchvision', 0)),
+    (resnext, 'resnext_', ['50_32x4d', '101_32x4d', '101_32x8d', '101_64x4d'], Preset(224, 'torchvision', 0)),
+    (resnext, 'se_resnext_', ['50_32x4d', '101_32x4d'], Preset(224, 'torchvision', 0)),
+    (resnext, 'wide_resnet_', ['50_2', '101_2'], Preset(224, 'torchvision', 0)),
+    (resnet_small, 'resnet_cifar_', ['20', '32', '44', '56', '110'], Preset(32, 'cifar', 0)),
+    (resnet_small, 'resnet_small_', ['18', '34'], Preset(32, 'cifar', 0)),
+    (resnet_keras, 'resnet_keras_', ['50', '101', '152'], Preset(224, 'caffe', 0)),
+    (resnet_keras, 'resnet_keras_v2_', ['50', '101', '152'], Preset(224, 'inception', 0)),
+    (resnet_keras, 'resnext_keras_', ['50_32x4d'], Preset(224, 'torchvision', 0)),
+]
 
-NETWORKS = collections.OrderedDict(
-    (builder.__name__, Network(builder, module.resnet_arg_scope, preset)) for builder, module, preset in [
-        (resnet_v1.resnet_v1_14, resnet_v1, _SMALL),
-        (resnet_v1.resnet_v1_50, resnet_v1, _V1),
-        (resnet_v1.resnet_v1_101, resnet_v1, _V1),
-        (resnet_v1.resnet_v1_152, resnet_v1, _V1),
-        (resnet_v1.resnet_v1_200, resnet_v1, _V1),
-        (resnet_v2.resnet_v2_50, resnet_v2, _V2),
-        (resnet_v2.resnet_v2_101, resnet_v2, _V2),
-        (resnet_v2.resnet_v2_152, resnet_v2, _V2),
-        (resnet_v2.resnet_v2_200, resnet_v2, _V2),
-    ])
+
+def _network(module, name, preset):
+    builder = getattr(module, name)
+    return Network(builder, builder.arg_scope, preset)
+
+
+NETWORKS = collections.OrderedDict((prefix + name, _network(module, prefix + name, preset))
+                                   for module, prefix, names, preset in _ROWS for name in names)
 networks_map = {name: network.builder for name, network in NETWORKS.items()}
 arg_scopes_map = {name: network.arg_scope for name, network in NETWORKS.items()}
 
@@ -54,7 +64,9 @@ def get_network_fn(name, num_classes, weight_decay=0.0, is_training=False, **arg
       ValueError: If there is no network of that name; the message lists those that there are.
     """
     if name not in NETWORKS:
-        raise ValueError('Unknown network {!r}; there are {}.'.format(name, ', '.join(NETWORKS)))
+        alike = difflib.get_close_matches(str(name), NETWORKS, n=1)
+        raise ValueError('Unknown network {!r}; {}the networks are {}.'.format(
+            name, 'did you mean {!r}? '.format(alike[0]) if alike else '', ', '.join(NETWORKS)))
     network = NETWORKS[name]
     arg_scope = network.arg_scope(weight_decay=weight_decay, **arg_scope_kwargs)
 

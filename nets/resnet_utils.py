@@ -10,14 +10,16 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets import layers
-
-# Scope, base depth and stride of the blocks of the usual networks (He et al. 2015, table 1).
-BLOCKS = (('block1', 64, 2), ('block2', 128, 2), ('block3', 256, 2), ('block4', 512, 1))
+from nets import initializers, layers, units
+from nets.layers import conv2d_same, subsample  # noqa: F401, part of the module's interface
 
 
 class Block(collections.namedtuple('Block', ['scope', 'unit_fn', 'args'])):
     """A block of residual units.
+
+    Made from all three attributes, or from `scope` and the keywords `base_depth`, `num_units` and `stride`, as
+    `resnet_block` makes it; `unit_fn` is a bottleneck of v1 then, if it is not given. Called with a tensor, a block
+    builds itself alone.
 
     Attributes:
       scope: The block's scope, a string.
@@ -26,14 +28,44 @@ class Block(collections.namedtuple('Block', ['scope', 'unit_fn', 'args'])):
         the output stride.
     """
 
+    __slots__ = ()
+
+    def __new__(cls, scope, unit_fn=None, args=None, **keywords):
+        if args is None and set(keywords) == {'base_depth', 'num_units', 'stride'}:
+            return resnet_block(unit_fn or units.bottleneck, scope, **keywords)
+        if args is None or keywords:
+            given = dict(keywords, **{name: value for name, value in (('unit_fn', unit_fn), ('args', args))
+                                      if value is not None})
+            raise TypeError('Block({!r}, …) takes unit_fn and args; or, by keyword, base_depth, num_units and stride, '
+                            'with unit_fn for units other than a bottleneck of v1; got {}.'.format(
+                                scope, ', '.join(sorted(given)) or 'none of these'))
+        return super().__new__(cls, scope, unit_fn, args)
+
+    def __call__(self, net, rate=1, output_stride=None, outputs_collections=None):
+        """Builds this block under its scope, as `stack_blocks_dense` does with a list of blocks.
+
+        Args:
+          net: `[batch, height, width, channels]`.
+          rate: Atrous rate of the units. One above 1 goes with `output_stride=1`.
+          output_stride: Stride of the result against `net`; None for the nominal one.
+          outputs_collections: Collection for the result.
+
+        Returns:
+          `[batch, ceil(height / output_stride), ceil(width / output_stride), channels of the last unit]`.
+
+        Raises:
+          ValueError: If the output stride cannot be reached, or a unit would have a stride and a rate above 1.
+        """
+        return _stack(net, [self], output_stride, False, outputs_collections, rate)
+
 
 def resnet_block(unit_fn, scope, base_depth, num_units, stride):
-    """A block of bottleneck units, the last of which has the stride.
+    """A block of units, the last of which has the stride.
 
     Args:
-      unit_fn: Function that builds a unit with the arguments `depth`, `depth_bottleneck` and `stride`.
+      unit_fn: Function that builds a unit, with the arguments of `units.bottleneck` or `units.basic`.
       scope: The block's scope.
-      base_depth: Channels inside the units; four times as many come out.
+      base_depth: Channels inside the units; as many come out of basic units, four times as many of others.
       num_units: Number of units, at least 1.
       stride: Stride of the block.
 
@@ -45,60 +77,8 @@ def resnet_block(unit_fn, scope, base_depth, num_units, stride):
     """
     if num_units < 1:
         raise ValueError('num_units of {!r} must be at least 1; got {!r}.'.format(scope, num_units))
-    unit = {'depth': base_depth * 4, 'depth_bottleneck': base_depth, 'stride': 1}
-    return Block(scope, unit_fn, [dict(unit) for _ in range(num_units - 1)] + [dict(unit, stride=stride)])
-
-
-def as_network(function, name, module, default_image_size=224):
-    """Gives a function the name, module and default image size (in pixels) of a network, and returns it."""
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = module
-    function.default_image_size = default_image_size
-    return function
-
-
-def subsample(inputs, factor, scope=None):
-    """Keeps every `factor`-th row and column.
-
-    Args:
-      inputs: `[batch, height, width, channels]`.
-      factor: Int, at least 1.
-      scope: Scope of the operation.
-
-    Returns:
-      `[batch, ceil(height / factor), ceil(width / factor), channels]`; for factor 1, `inputs` itself.
-    """
-    return inputs if factor == 1 else layers.max_pool2d(inputs, [1, 1], stride=factor, scope=scope)
-
-
-def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None):
-    """Convolution whose strided result is every `stride`-th row and column of the unstrided one.
-
-    With `SAME` padding that holds for odd sizes only: on even ones TensorFlow starts a strided convolution one pixel
-    further in. Here the padding depends on the kernel alone.
-
-    Args:
-      inputs: `[batch, height, width, channels]`.
-      num_outputs: Number of filters.
-      kernel_size: Int.
-      stride: Int.
-      rate: Int, the atrous rate. TensorFlow has no convolution with both a stride and a rate.
-      scope: Scope of the layer.
-
-    Returns:
-      `[batch, ceil(height / stride), ceil(width / stride), num_outputs]`.
-
-    Raises:
-      ValueError: If stride and rate are both above 1.
-    """
-    if stride == 1:
-        return layers.conv2d(inputs, num_outputs, kernel_size, stride=1, rate=rate, padding='SAME', scope=scope)
-    if rate != 1:
-        raise ValueError('A convolution can have a stride or a rate above 1, not both; got stride {} and rate '
-                         '{}.'.format(stride, rate))
-    begin = (kernel_size - 1) // 2
-    return layers.conv2d(inputs, num_outputs, kernel_size, stride=stride, padding=(begin, kernel_size - 1 - begin),
-                         scope=scope)
+    strides = [1] * (num_units - 1) + [stride]
+    return Block(scope, unit_fn, [dict(units.depths(unit_fn, base_depth), stride=stride) for stride in strides])
 
 
 def reachable_output_strides(blocks):
@@ -155,9 +135,13 @@ def stack_blocks_dense(net, blocks, output_stride=None, store_non_strided_activa
     Raises:
       ValueError: If the output stride cannot be reached.
     """
+    return _stack(net, blocks, output_stride, store_non_strided_activations, outputs_collections, rate=1)
+
+
+def _stack(net, blocks, output_stride, store_non_strided_activations, outputs_collections, rate):
+    """`stack_blocks_dense` from an atrous rate on."""
     output_stride = check_output_stride(output_stride, reachable_output_strides(blocks))
     current_stride = 1
-    rate = 1
     for block in blocks:
         with tf.variable_scope(block.scope, 'block', [net]) as sc:
             block_stride = 1
@@ -168,10 +152,10 @@ def stack_blocks_dense(net, blocks, output_stride=None, store_non_strided_activa
                     unit = dict(unit, stride=1)
                 with tf.variable_scope('unit_{}'.format(i + 1), values=[net]):
                     if current_stride == output_stride:
-                        net = block.unit_fn(net, rate=rate, **dict(unit, stride=1))
+                        net = block.unit_fn(net, rate=rate, **_atrous(unit))
                         rate *= stride
                     else:
-                        net = block.unit_fn(net, rate=1, **unit)
+                        net = block.unit_fn(net, rate=rate, **unit)
                         current_stride *= stride
             net = slim.utils.collect_named_outputs(outputs_collections, sc.name, net)
             if current_stride == output_stride:
@@ -182,9 +166,16 @@ def stack_blocks_dense(net, blocks, output_stride=None, store_non_strided_activa
     return net
 
 
+def _atrous(unit):
+    """The arguments of a unit without its stride. One that may have it in its first convolution is told of it."""
+    told = {'atrous_stride': unit.get('stride', 1)} if 'strided_conv' in unit else {}
+    return dict(unit, stride=1, **told)
+
+
 def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_epsilon=1e-5, batch_norm_scale=True,
                      activation_fn=tf.nn.relu, use_batch_norm=True,
-                     batch_norm_updates_collections=tf.GraphKeys.UPDATE_OPS, weights_initializer=None):
+                     batch_norm_updates_collections=tf.GraphKeys.UPDATE_OPS, weights_initializer=None,
+                     biases_initializer=None, conv_biases=False):
     """The defaults of the layers of a residual network, those that the published checkpoints were trained with.
 
     Args:
@@ -195,11 +186,17 @@ def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_eps
       activation_fn: Activation of the convolutions.
       use_batch_norm: Whether convolutions have batch normalisation, in place of biases.
       batch_norm_updates_collections: Collection for the updates of the moving averages; None updates them in place.
-      weights_initializer: Initializer of the convolutions' weights; None for He et al. 2015 (arXiv:1502.01852),
-        section 2.2: a truncated normal distribution of variance 2 / fan-in.
+      weights_initializer: Initializer of the convolutions' weights, one of TensorFlow's or what `initializers.get`
+        takes besides; None for He et al. 2015 (arXiv:1502.01852), section 2.2: a truncated normal distribution of
+        variance 2 / fan-in.
+      biases_initializer: Initializer of the biases, likewise; None for zeros.
+      conv_biases: Whether convolutions have biases besides batch normalisation, as weights from Keras do.
 
     Returns:
       An arg scope, for `slim.arg_scope`.
+
+    Raises:
+      ValueError: If an initializer is unknown.
     """
     batch_norm_params = {
         'decay': batch_norm_decay,
@@ -208,13 +205,17 @@ def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_eps
         'updates_collections': batch_norm_updates_collections,
         'fused': None,
     }
+    biases = {} if biases_initializer is None else {'biases_initializer': initializers.get(biases_initializer)}
+    normalizer_fn = layers.biased_batch_norm if conv_biases else slim.batch_norm
     with slim.arg_scope(
             [slim.conv2d],
             weights_regularizer=slim.l2_regularizer(weight_decay),
-            weights_initializer=weights_initializer or layers.he_truncated_normal,
+            weights_initializer=layers.he_truncated_normal if weights_initializer is None
+            else initializers.get(weights_initializer),
             activation_fn=activation_fn,
-            normalizer_fn=slim.batch_norm if use_batch_norm else None,
-            normalizer_params=batch_norm_params), \
+            normalizer_fn=normalizer_fn if use_batch_norm else None,
+            normalizer_params=dict(batch_norm_params, **biases) if conv_biases else batch_norm_params,
+            **biases), \
             slim.arg_scope([slim.batch_norm], **batch_norm_params), \
             slim.arg_scope([slim.max_pool2d], padding='SAME') as arg_scope:
         return arg_scope

@@ -14,10 +14,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # A module imports only from rows above its own, or from its own package.
 LEVELS = [
     ['nets.slim_compat'],
+    ['nets.convolution', 'nets.initializers'],
     ['nets.layers'],
+    ['nets.units'],
     ['nets.resnet_utils'],
     ['nets.resnet_network'],
-    ['nets.resnet_v1', 'nets.resnet_v2'],
+    ['nets.resnet'],
+    ['nets.resnet_v1', 'nets.resnet_v2', 'nets.resnet_v15', 'nets.resnet_small'],
+    ['nets.resnet_v1_beta', 'nets.resnext'],
+    ['nets.resnet_keras'],
     ['nets.nets_factory'],
     ['nets.checkpoints', 'nets.data'],
     ['nets.training'],
