@@ -21,24 +21,19 @@ def convolve(inputs, weights, stride, rate, padding, data_format):
     Returns:
       A tensor; that of the operation `Conv2D`, whatever the form.
     """
-    axis = 1 if data_format == 'NCHW' else 3
-    one = functools.partial(_convolve, stride=stride, rate=rate, padding=_explicit(padding, axis),
-                            data_format=data_format)
-    num_groups = inputs.shape.as_list()[axis] // weights.shape.as_list()[2]
+    channels = inputs.shape.as_list()[_axis(data_format)]
+    num_groups = channels // weights.shape.as_list()[2]
     if num_groups == 1:
-        return one(inputs, weights)
-    return grouped(inputs, weights, num_groups, one, axis)
+        return _convolve(inputs, weights, stride, rate, padding, data_format)
+    return grouped(inputs, weights, num_groups, stride, rate, padding, data_format)
 
 
 @slim.add_arg_scope
-def grouped(inputs, weights, num_groups, convolve_fn, axis, one_op=None):
-    """Convolves each group of channels with its own filters.
+def grouped(inputs, weights, num_groups, stride, rate, padding, data_format, one_op=None):
+    """Convolves each group of channels with its own filters; see `convolve` for the other arguments.
 
     Args:
-      inputs, weights: As in `convolve`.
       num_groups: Int, above 1.
-      convolve_fn: Function `(inputs, weights)` that convolves.
-      axis: Int, the axis of the channels of `inputs`.
       one_op: Whether to use one grouped operation, rather than one for each group between a split and a
         concatenation. The variables are the same and so are the results. None decides by the device; set it through
         `slim.arg_scope([convolution.grouped], one_op=False)`.
@@ -47,14 +42,22 @@ def grouped(inputs, weights, num_groups, convolve_fn, axis, one_op=None):
       A tensor.
     """
     if one_op or (one_op is None and _device_groups()):
-        return convolve_fn(inputs, weights)
+        if not isinstance(padding, str):  # oneDNN has no gradient for groups with explicit padding
+            inputs, padding = pad(inputs, padding, data_format), 'VALID'
+        return _convolve(inputs, weights, stride, rate, padding, data_format)
     with tf.name_scope('groups'):
-        parts = [convolve_fn(*pair) for pair in zip(tf.split(inputs, num_groups, axis),
-                                                    tf.split(weights, num_groups, 3))]
-    return tf.concat(parts, axis, name='Conv2D')
+        parts = [_convolve(*pair, stride, rate, padding, data_format)
+                 for pair in zip(tf.split(inputs, num_groups, _axis(data_format)), tf.split(weights, num_groups, 3))]
+    return tf.concat(parts, _axis(data_format), name='Conv2D')
+
+
+def pad(inputs, padding, data_format):
+    """Adds zeros around images: `padding` has the numbers before and after, on height and width alike."""
+    return tf.pad(inputs, _paddings(padding, data_format))
 
 
 def _convolve(inputs, weights, stride, rate, padding, data_format):
+    padding = padding.upper() if isinstance(padding, str) else _paddings(padding, data_format)
     if rate != (1, 1):
         return tf.nn.convolution(inputs, weights, padding, strides=stride, dilation_rate=rate, data_format=data_format,
                                  name='Conv2D')
@@ -62,12 +65,15 @@ def _convolve(inputs, weights, stride, rate, padding, data_format):
     return tf.nn.conv2d(inputs, weights, strides=strides, padding=padding, data_format=data_format, name='Conv2D')
 
 
-def _explicit(padding, axis):
-    """The padding as TensorFlow's convolutions take it."""
-    if isinstance(padding, str):
-        return padding.upper()
+def _axis(data_format):
+    """The axis of the channels."""
+    return 1 if data_format == 'NCHW' else 3
+
+
+def _paddings(padding, data_format):
+    """Zeros before and after on each axis."""
     paddings = [[0, 0]] + [list(padding)] * 2
-    paddings.insert(axis, [0, 0])
+    paddings.insert(_axis(data_format), [0, 0])
     return paddings
 
 
@@ -82,7 +88,8 @@ def _device_groups():
 def cpu_groups():
     """Whether this processor's kernels run and train a grouped convolution.
 
-    Those of oneDNN do; TensorFlow's own have no gradient. A small one is tried, once in a process.
+    Those of oneDNN do; TensorFlow's own have no gradient and none that is fused with biases and activation. A small
+    one is tried, once in a process.
     """
     with tf.Graph().as_default(), tf.device('/cpu:0'):
         inputs, weights = tf.ones([1, 2, 2, 4]), tf.ones([1, 1, 2, 4])

@@ -9,7 +9,7 @@ import math
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets.convolution import convolve
+from nets.convolution import convolve, pad
 from nets.slim_compat import BatchNormalization, add_weight, arg_scope_twin_of, variable_parts
 
 _XAVIER = slim.xavier_initializer()
@@ -164,13 +164,6 @@ def max_pool2d(inputs, kernel_size, stride=2, padding='VALID', data_format='NHWC
             inputs, padding = pad(inputs, padding, data_format), 'VALID'
         net = tf.nn.max_pool(inputs, window, strides, padding.upper(), data_format=data_format)
         return slim.utils.collect_named_outputs(outputs_collections, sc, net)
-
-
-def pad(inputs, padding, data_format='NHWC'):
-    """Adds zeros around images: `padding` has the numbers before and after, on height and width alike."""
-    paddings = [[0, 0]] + [list(padding)] * 2
-    paddings.insert(1 if data_format == 'NCHW' else 3, [0, 0])
-    return tf.pad(inputs, paddings)
 
 
 def subsample(inputs, factor, scope=None):

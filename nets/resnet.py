@@ -76,8 +76,9 @@ class Layout(typing.NamedTuple):
         self._check(multi_grid)
         unit_fn = UNITS[self.unit].fn
         blocks = []
-        for i, (num_units, depth, stride) in enumerate(zip(self.num_units, self.base_depths(), self.block_strides())):
-            unit = dict(self._unit_args(unit_fn, max(int(depth * depth_multiplier), min_base_depth)), stride=1)
+        depths = self.base_depths(min_base_depth, depth_multiplier)
+        for i, (num_units, depth, stride) in enumerate(zip(self.num_units, depths, self.block_strides())):
+            unit = dict(self._unit_args(unit_fn, depth), stride=1)
             args = [dict(unit) for _ in range(num_units)]
             args[0 if self.strided_unit == 'first' else -1]['stride'] = stride
             blocks.append(resnet_utils.Block('block{}'.format(i + 1), unit_fn, args))
@@ -85,18 +86,19 @@ class Layout(typing.NamedTuple):
             unit['unit_rate'] = rate
         return blocks
 
-    def built_root(self):
-        """The `resnet_network.Root`."""
+    def root_block(self, min_base_depth=1, depth_multiplier=1):
+        """The `resnet_network.Root`; the arguments are those of `blocks`."""
         root = resnet_network.ROOTS[self.root] if isinstance(self.root, str) else self.root
-        return root.scaled(self.root_multiplier) if self.root_multiplier != 1 else root
+        return root.with_depths(self.root_multiplier, self.base_depths(min_base_depth, depth_multiplier)[0])
 
     def arg_scope_defaults(self):
         """The arguments of `resnet_arg_scope` that belong to the layout."""
         return self._changed(('conv_biases', 'batch_norm_epsilon'))
 
-    def base_depths(self):
-        """The base depth of each block."""
-        return tuple(self.depths) or tuple(64 * 2 ** i for i in range(len(self.num_units)))
+    def base_depths(self, min_base_depth=1, depth_multiplier=1):
+        """The base depth of each block; the arguments are those of `blocks`."""
+        depths = self.depths or [64 * 2 ** i for i in range(len(self.num_units))]
+        return [max(int(depth * depth_multiplier), min_base_depth) for depth in depths]
 
     def block_strides(self):
         """The stride of each block."""
@@ -183,9 +185,10 @@ def network(name, layout, scope=None, default_image_size=224, order=(), module=_
             raise TypeError('{}(): {}.'.format(name, error)) from None
         given.apply_defaults()
         arguments = dict(given.arguments)
-        blocks = layout.blocks(*[arguments.pop(key) for key in ('min_base_depth', 'depth_multiplier', 'multi_grid')])
-        return resnet_network.build(blocks=blocks, default_scope=name, root=layout.built_root(),
-                                    finish=UNITS[layout.unit].finish, **arguments)
+        depths = [arguments.pop(key) for key in ('min_base_depth', 'depth_multiplier')]
+        return resnet_network.build(
+            blocks=layout.blocks(*depths, arguments.pop('multi_grid')), root=layout.root_block(*depths),
+            finish=UNITS[layout.unit].finish, default_scope=name, **arguments)
 
     builder.__name__ = builder.__qualname__ = name
     builder.__module__ = module

@@ -14,7 +14,8 @@ class Root(collections.namedtuple('Root', ['convs', 'pool', 'conv_args'])):
     """What comes before the blocks.
 
     Attributes:
-      convs: Tuples (scope, depth, kernel size, stride, padding), where 'explicit' is the padding of `conv2d_same`.
+      convs: Tuples (scope, depth, kernel size, stride, padding), where 'explicit' is the padding of `conv2d_same` and a
+        depth of None is the base depth of the first block.
       pool: None, or a tuple (size, stride, padding) of a max pool, where a padding of None is that of the arg scope.
       conv_args: Dict, what the convolutions have in place of the arg scope of `slim.conv2d`.
     """
@@ -36,9 +37,9 @@ class Root(collections.namedtuple('Root', ['convs', 'pool', 'conv_args'])):
                 slim.arg_scope_func_key(slim.max_pool2d), {}).get('padding', 'VALID'))
         return size
 
-    def scaled(self, multiplier):
-        """The same root with other numbers of filters."""
-        return self._replace(convs=tuple((scope, int(depth * multiplier), *rest)
+    def with_depths(self, multiplier, base_depth):
+        """The same root with its depths multiplied, or set to the base depth where they were None."""
+        return self._replace(convs=tuple((scope, int(depth * multiplier) if depth else base_depth) + tuple(rest)
                                          for scope, depth, *rest in self.convs))
 
     def build(self, net):
@@ -73,8 +74,7 @@ ROOTS = {
     'beta': Root((('conv1_1', 64, 3, 2, 'explicit'), ('conv1_2', 64, 3, 1, 'explicit'),
                   ('conv1_3', 128, 3, 1, 'explicit')), (3, 2, 'SAME'), {}),
     # For images of 32 x 32 and less: nothing is thrown away (He et al. 2015, section 4.2).
-    'small': Root((('conv1', 64, 3, 1, 'explicit'),), None, {}),
-    'cifar': Root((('conv1', 16, 3, 1, 'explicit'),), None, {}),
+    'small': Root((('conv1', None, 3, 1, 'explicit'),), None, {}),
 }
 
 

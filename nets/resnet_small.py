@@ -13,7 +13,7 @@ from nets.resnet_utils import resnet_arg_scope  # noqa: F401, part of the module
 
 _network = functools.partial(resnet.network, module=__name__, default_image_size=32)
 _SMALL = resnet.Layout('basic', strided_unit='first', strided_conv='conv1', root='small')
-_CIFAR = _SMALL._replace(depths=(16, 32, 64), root='cifar', shortcut='zero_pad')
+_CIFAR = _SMALL._replace(depths=(16, 32, 64), shortcut='zero_pad')
 
 resnet_cifar_20 = _network('resnet_cifar_20', _CIFAR._replace(num_units=(3, 3, 3)))
 resnet_cifar_32 = _network('resnet_cifar_32', _CIFAR._replace(num_units=(5, 5, 5)))

@@ -160,6 +160,8 @@ def bottleneck_v2(inputs, depth, depth_bottleneck, stride, rate=1, outputs_colle
 def squeeze_and_excitation(inputs, ratio, scope='se'):
     """Scales each channel by a number from 0 to 1 that the means of all channels decide.
 
+    The means are over height and width, and so a network has other features at another output stride.
+
     Args:
       inputs: `[batch, height, width, channels]`.
       ratio: Channels of the layer between, over those of `inputs`; 1/16 in the paper.

@@ -279,7 +279,7 @@ def test_factory_gives_networks_presets_and_lists_names():
     assert logits.shape.as_list() == [2, 5]
     assert len(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)) == 18
     assert list(nets_factory.networks_map) == list(nets_factory.arg_scopes_map)
-    with pytest.raises(ValueError, match=r"Unknown network 'resnet_v1_51'; did you mean 'resnet_v1_50'\? the networks are .*resnet_v2_200"):
+    with pytest.raises(ValueError, match=r"51'; did you mean 'resnet_v1_50'\? the networks are .*resnet_v2_200"):
         nets_factory.get_network_fn('resnet_v1_51', 5)
 
 
