@@ -8,14 +8,20 @@ A preset function is called as `fn(image, height, width, seed=None, **options)`:
   (`tf.set_random_seed`). Evaluation has nothing random and takes no notice of it;
 - `options`: the further keyword arguments of the functions below.
 
-It returns float32 `[height, width, 3]`. The ranges: `vgg` about -124 to 152, `inception` -1 to 1, `cifar` and
-`digits` mean 0 and standard deviation 1 in each image.
+It returns float32 `[height, width, 3]`, RGB but for `caffe`, whose order is BGR. The ranges: `vgg` and `caffe` about
+-124 to 152, `inception` -1 to 1, `torchvision` about -2.1 to 2.6, `cifar` and `digits` mean 0 and standard deviation 1
+in each image.
 """
 
 import functools
 import math
 
 import tensorflow.compat.v1 as tf
+
+from nets.data import geometry
+
+# `tf.compat.v1.image` lacks the stateless functions.
+_stateless = tf.compat.v2.image
 
 # Means of the ILSVRC-2012 training images, RGB, as released with https://arxiv.org/abs/1409.1556. Slim's
 # script rounds them to 116.78 and 103.94, which `means` can bring back.
@@ -46,10 +52,10 @@ def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_sid
     if not max(height, width) <= low <= high:
         raise ValueError(f'resize_side_min must be at least the crop of {height}x{width} and at most '
                          f'resize_side_max; got {low} and {high}.')
-    side_seed, crop_seed, flip_seed = _split(seed, 3)
+    side_seed, crop_seed, flip_seed = geometry.split(seed, 3)
     side = tf.random.stateless_uniform([], side_seed, low, high + 1, tf.int32)
-    image = _random_crop(_resize_short_side(image, side), height, width, crop_seed)
-    return _random_flip(image, flip_seed) - tf.constant(means)
+    image = geometry.random_crop(geometry.resize_short_side(image, side), height, width, crop_seed)
+    return geometry.random_flip(image, flip_seed) - tf.constant(means)
 
 
 def _vgg_eval(image, height, width, seed=None, resize_side=None, means=VGG_MEANS):
@@ -64,7 +70,63 @@ def _vgg_eval(image, height, width, seed=None, resize_side=None, means=VGG_MEANS
     side = resize_side or _vgg_side(height, width)
     if side < max(height, width):
         raise ValueError(f'resize_side must be at least the crop of {height}x{width}; got {side}.')
-    return _centre_crop(_resize_short_side(image, side), height, width) - tf.constant(means)
+    return geometry.centre_crop(geometry.resize_short_side(image, side), height, width) - tf.constant(means)
+
+
+def _reversed_channels(fn, *args, **kwargs):
+    """What `fn` gives, as BGR: what Caffe's networks and those that Keras took over from it want."""
+    return fn(*args, **kwargs)[..., ::-1]
+
+
+# Means and standard deviations of the ILSVRC-2012 training images, RGB 0-1, as all of torchvision's weights have them.
+TORCHVISION_MEANS = (0.485, 0.456, 0.406)
+TORCHVISION_DEVIATIONS = (0.229, 0.224, 0.225)
+
+
+def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)):
+    """Crops a random box, resizes it, flips half of the images, standardises with the data set's moments.
+
+    The boxes of "Going deeper with convolutions", section 6 (https://arxiv.org/abs/1409.4842), as in torchvision's
+    reference training of ResNet-50 (https://github.com/pytorch/vision/tree/main/references/classification).
+
+    Args:
+        image, height, width, seed: see the module's docstring.
+        area_range: two floats, the part of the image's area that the box covers.
+        aspect_ratio_range: two floats, width by height of the box.
+    """
+    box_seed, flip_seed = geometry.split(seed, 2)
+    start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
+        tf.shape(image), tf.constant([[[0., 0., 1., 1.]]]), box_seed, min_object_covered=0.0,
+        aspect_ratio_range=aspect_ratio_range, area_range=area_range, max_attempts=100,
+        use_image_if_no_bounding_boxes=True)
+    image = geometry.resize_like_pillow(tf.slice(image, start, size), height, width)
+    image.set_shape([height, width, 3])
+    return _torchvision_standardised(geometry.random_flip(image, flip_seed))
+
+
+def _torchvision_eval(image, height, width, seed=None, resize_side=None):
+    """Resizes the short side with antialiasing, crops the centre, standardises with the data set's moments.
+
+    What the weights `IMAGENET1K_V1` of torchvision were evaluated with.
+
+    Args:
+        image, height, width, seed: see the module's docstring.
+        resize_side: int, the short side in pixels; default 256, or more for crops of more than 224.
+    """
+    del seed
+    side = resize_side or _vgg_side(height, width)
+    if side < max(height, width):
+        raise ValueError(f'resize_side must be at least the crop of {height}x{width}; got {side}.')
+    size = tf.shape(image)[:2]
+    new_size = size * side // tf.reduce_min(size)
+    image = geometry.resize_like_pillow(image, new_size[0], new_size[1])
+    # Pillow's users round half of the surplus to the nearest even number of pixels.
+    surplus = tf.cast(tf.rint(tf.cast(tf.shape(image)[:2] - [height, width], tf.float32) / 2), tf.int32)
+    return _torchvision_standardised(geometry.crop(image, surplus[0], surplus[1], height, width))
+
+
+def _torchvision_standardised(image):
+    return (image / 255. - tf.constant(TORCHVISION_MEANS)) / tf.constant(TORCHVISION_DEVIATIONS)
 
 
 # Slim's four orders of the same four changes, which do not commute.
@@ -74,8 +136,6 @@ _COLOUR_ORDERS = (
     ('contrast', 'hue', 'brightness', 'saturation'),
     ('hue', 'saturation', 'contrast', 'brightness'),
 )
-# `tf.compat.v1.image` lacks the stateless functions.
-_stateless = tf.compat.v2.image
 
 _COLOUR_CHANGES = {
     'brightness': functools.partial(_stateless.stateless_random_brightness, max_delta=32 / 255),
@@ -100,7 +160,7 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
         colour: whether to change brightness, saturation, hue and contrast.
         flip: whether to mirror half of the images.
     """
-    box_seed, resize_seed, flip_seed, colour_seed = _split(seed, 4)
+    box_seed, resize_seed, flip_seed, colour_seed = geometry.split(seed, 4)
     start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
         tf.shape(image), tf.constant([[[0., 0., 1., 1.]]]), box_seed, min_object_covered=0.1,
         aspect_ratio_range=aspect_ratio_range, area_range=area_range, max_attempts=100,
@@ -111,14 +171,14 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
                                     for resize in _RESIZERS])[0]
     image.set_shape([height, width, 3])
     if flip:
-        image = _random_flip(image, flip_seed)
+        image = geometry.random_flip(image, flip_seed)
     if colour:
         image = _random_colours(image, colour_seed)
     return (tf.clip_by_value(image, 0., 1.) - 0.5) * 2.
 
 
 def _random_colours(image, seed):
-    seeds = _split(seed, 1 + len(_COLOUR_CHANGES))
+    seeds = geometry.split(seed, 1 + len(_COLOUR_CHANGES))
 
     def changed(order):
         result = image
@@ -140,8 +200,8 @@ def _inception_eval(image, height, width, seed=None, central_fraction=0.875):
     del seed
     if not 0 < central_fraction <= 1:
         raise ValueError(f'central_fraction must be more than 0 and at most 1; got {central_fraction}.')
-    image = _central_fraction(tf.image.convert_image_dtype(image, tf.float32), central_fraction)
-    return (_resize(image, height, width) - 0.5) * 2.
+    image = geometry.central_fraction(tf.image.convert_image_dtype(image, tf.float32), central_fraction)
+    return (geometry.resize(image, height, width) - 0.5) * 2.
 
 
 def _small_train(image, height, width, seed=None, padding=4, flip=True):
@@ -155,11 +215,11 @@ def _small_train(image, height, width, seed=None, padding=4, flip=True):
         padding: int, pixels of zeros on each side, at the size of the result.
         flip: whether to mirror half of the images.
     """
-    crop_seed, flip_seed = _split(seed, 2)
-    image = tf.pad(_cover(image, height, width), [[padding, padding], [padding, padding], [0, 0]])
-    image = _random_crop(image, height, width, crop_seed)
+    crop_seed, flip_seed = geometry.split(seed, 2)
+    image = tf.pad(geometry.cover(image, height, width), [[padding, padding], [padding, padding], [0, 0]])
+    image = geometry.random_crop(image, height, width, crop_seed)
     if flip:
-        image = _random_flip(image, flip_seed)
+        image = geometry.random_flip(image, flip_seed)
     return tf.image.per_image_standardization(image)
 
 
@@ -170,71 +230,15 @@ def _small_eval(image, height, width, seed=None):
         image, height, width, seed: see the module's docstring.
     """
     del seed
-    return tf.image.per_image_standardization(_centre_crop(_cover(image, height, width), height, width))
-
-
-def _split(seed, count):
-    """Independent seeds, `count` int32 tensors `[2]`."""
-    if seed is None:
-        seed = tf.random.uniform([2], maxval=tf.int64.max, dtype=tf.int64)
-    return tf.unstack(tf.random.stateless_uniform([count, 2], seed, minval=None, maxval=None, dtype=tf.int32))
-
-
-def _resize(image, height, width):
-    """Bilinear without half-pixel centres, as TensorFlow 1 did it; float32."""
-    return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[height, width])[0]
-
-
-def _resize_short_side(image, side):
-    """Keeps the shape; the long side is rounded to whole pixels, in float32 as slim has it."""
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scale = tf.cast(side, tf.float32) / tf.reduce_min(size)
-    height, width = tf.unstack(tf.cast(tf.rint(size * scale), tf.int32))
-    return _resize(image, height, width)
-
-
-def _cover(image, height, width):
-    """The smallest resized image that covers `height` x `width`, its shape kept; float32."""
-    size = tf.shape(image)[:2]
-    scale = tf.reduce_max([height, width] / size)
-    covering = tf.maximum(tf.cast(tf.rint(tf.cast(size, tf.float64) * scale), tf.int32), [height, width])
-    return _resize(image, covering[0], covering[1])
-
-
-def _crop(image, top, left, height, width):
-    image = tf.slice(image, tf.stack([top, left, 0]), [height, width, 3])
-    image.set_shape([height, width, 3])
-    return image
-
-
-def _centre_crop(image, height, width):
-    surplus = tf.shape(image)[:2] - [height, width]
-    return _crop(image, surplus[0] // 2, surplus[1] // 2, height, width)
-
-
-def _random_crop(image, height, width, seed):
-    choices = tf.unstack(tf.shape(image)[:2] - [height, width] + 1)
-    top, left = (tf.random.stateless_uniform([], axis_seed, 0, count, tf.int32)
-                 for axis_seed, count in zip(_split(seed, 2), choices, strict=True))
-    return _crop(image, top, left, height, width)
-
-
-def _central_fraction(image, fraction):
-    """`tf.image.central_crop` of TensorFlow 1; TensorFlow 2's rounds the fraction if the size is unknown."""
-    size = tf.shape(image)[:2]
-    exact = tf.cast(size, tf.float64)
-    start = tf.cast((exact - exact * fraction) / 2, tf.int32)
-    return tf.slice(image, tf.concat([start, [0]], 0), tf.concat([size - 2 * start, [3]], 0))
-
-
-def _random_flip(image, seed):
-    return _stateless.stateless_random_flip_left_right(image, seed=seed)
+    return tf.image.per_image_standardization(geometry.centre_crop(geometry.cover(image, height, width), height, width))
 
 
 # Preset -> its function for training and for evaluation.
 PREPROCESSING = {
     'vgg': (_vgg_train, _vgg_eval),
+    'caffe': (functools.partial(_reversed_channels, _vgg_train), functools.partial(_reversed_channels, _vgg_eval)),
     'inception': (_inception_train, _inception_eval),
+    'torchvision': (_torchvision_train, _torchvision_eval),
     'cifar': (_small_train, _small_eval),
     # Digits and letters have a right way round.
     'digits': (functools.partial(_small_train, flip=False), _small_eval),

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -105,6 +106,49 @@ def test_inception_evaluation_equals_numpy(size, fraction, photo):
     expected = bilinear(cropped, 24, 31) / 127.5 - 1
     np.testing.assert_allclose(run('inception', False, pixels, 24, 31, central_fraction=fraction), expected,
                                atol=1e-4)
+
+
+@pytest.mark.parametrize('is_training', [True, False])
+def test_caffe_is_vgg_with_the_channels_reversed(is_training, photo):
+    pixels = photo(60, 80)
+    results = [run(name, is_training, pixels, 32, 33, seed=[1, 2]) for name in ('vgg', 'caffe')]
+    np.testing.assert_array_equal(results[0], results[1][..., ::-1])
+
+
+def torchvision(image):
+    return (np.asarray(image, np.float64) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize('size', [(300, 401), (64, 48), (47, 80), (20, 300)])
+@pytest.mark.parametrize(('height', 'width', 'side'), [(32, 32, 40), (27, 40, 41), (40, 17, 43)])
+def test_torchvision_evaluation_equals_pillow(size, height, width, side, photo):
+    """Pixels that are half-way between two levels may differ by one: Pillow computes in fixed point.
+
+    Small ratios of sizes, as here, make many of those; of a photo resized from 640 x 427 to 383 x 256 it is one in 400.
+    """
+    pixels = photo(*size)
+    new_size = [length * side // min(size) for length in size]
+    resized = PIL.Image.fromarray(pixels).resize(new_size[::-1], PIL.Image.Resampling.BILINEAR)
+    top, left = round((new_size[0] - height) / 2), round((new_size[1] - width) / 2)
+    expected = torchvision(resized)[top:top + height, left:left + width]
+    levels = np.abs(run('torchvision', False, pixels, height, width, resize_side=side) - expected) * 255 * [
+        0.229, 0.224, 0.225]
+    assert levels.max() < 1.01
+    assert (levels > 0.01).mean() < 0.03
+
+
+def test_torchvision_training_boxes_keep_area_and_shape():
+    """Of an image that tells rows and columns, what is left shows the box."""
+    results = run_many('torchvision', ramp(200, 200), 32, 32, 60)
+    levels = [np.round((result * [0.229, 0.224, 0.225] + [0.485, 0.456, 0.406]) * 255) for result in results]
+    widths = np.array([np.ptp(level[..., 0]) + 1 for level in levels]) * 32 / 31
+    heights = np.array([np.ptp(level[..., 1]) + 1 for level in levels]) * 32 / 31
+    areas = widths * heights / 200 ** 2
+    assert 0.06 < areas.min() < 0.3
+    assert 0.7 < areas.max() < 1.1
+    assert (np.abs(np.log(widths / heights)) < np.log(4 / 3) + 0.1).all()
+    flipped = [level[0, 0, 0] > level[0, -1, 0] for level in levels]
+    assert 15 < sum(flipped) < 45
 
 
 def test_inception_evaluation_crops_as_tensorflow_1_where_tensorflow_2_does_not():
@@ -278,6 +322,7 @@ def test_without_a_seed_the_graph_decides(name, photo):
     ('vgg', False, {'resize_side': 31}, 'resize_side must be at least the crop of 32x30; got 31'),
     ('vgg', True, {'resize_side_min': 31}, 'at least the crop of 32x30 .* got 31 and 62'),
     ('vgg', True, {'resize_side_min': 40, 'resize_side_max': 39}, 'at most resize_side_max; got 40 and 39'),
+    ('torchvision', False, {'resize_side': 31}, 'resize_side must be at least the crop of 32x30; got 31'),
     ('inception', False, {'central_fraction': 0}, 'more than 0 and at most 1; got 0'),
     ('inception', False, {'central_fraction': 1.1}, 'more than 0 and at most 1; got 1.1'),
 ])
@@ -287,5 +332,5 @@ def test_bad_options_are_explained(name, is_training, options, words):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="must be one of vgg, inception, cifar, digits; got 'vgg16'"):
+    with pytest.raises(ValueError, match="of vgg, caffe, inception, torchvision, cifar, digits; got 'vgg16'"):
         preprocessing.get_preprocessing('vgg16', True)
