@@ -1,5 +1,7 @@
 """What holds for every network of the family, each made narrow and short from its own row of the table."""
 
+import inspect
+
 import golden
 import numpy as np
 import pytest
@@ -96,18 +98,28 @@ def test_reuse_unknown_sizes_and_the_collection_of_end_points(name):
     assert list(end_points)[-4:] == ['global_pool', 'net/logits', 'net/spatial_squeeze', 'predictions']
 
 
-@pytest.mark.parametrize('name', list(nets_factory.NETWORKS))
-def test_every_network_takes_slims_arguments_by_name(name):
+@pytest.mark.parametrize('name', ROWS)
+def test_every_row_takes_slims_arguments_by_name(name):
     size = nets_factory.networks_map[name].default_image_size
     images = tf.placeholder(tf.float32, [1, size + 1, size + 1, 3])
     with slim.arg_scope(nets_factory.arg_scopes_map[name](weight_decay=0.0)):
         net, end_points = nets_factory.networks_map[name](
             images, num_classes=7, is_training=False, global_pool=False, output_stride=None, spatial_squeeze=False,
-            reuse=None, scope='other', store_non_strided_activations=False, depth_multiplier=0.5, min_base_depth=8)
+            reuse=None, scope='other', store_non_strided_activations=True, depth_multiplier=0.5, min_base_depth=8)
     stride = reachable(nets_factory.networks_map[name].layout)[-1]
     assert net.shape.as_list() == [1, size // stride + 1, size // stride + 1, 7]
     assert end_points['predictions'].shape == net.shape
     assert all(v.op.name.startswith('other/') for v in tf.global_variables())
+
+
+def test_every_network_has_slims_parameters():
+    for name, network in nets_factory.networks_map.items():
+        parameters = inspect.signature(network).parameters
+        assert list(parameters)[:5] == ['inputs', 'num_classes', 'is_training', 'global_pool', 'output_stride']
+        assert set(parameters) >= {'spatial_squeeze', 'reuse', 'scope', 'multi_grid', 'store_non_strided_activations',
+                                   'depth_multiplier', 'min_base_depth'}
+        assert parameters['scope'].default == name.replace('_beta', '')
+        assert network.__name__ == name
 
 
 def test_multi_grid_is_the_unit_rate_of_the_last_block():

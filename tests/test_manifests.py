@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import golden
+import manifests
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
@@ -82,3 +83,10 @@ def test_signatures_are_those_of_the_newest_slim():
             assert slim.has_arg_scope(function) == entry.get('arg_scope', False), name
             for key, value in entry.get('attributes', {}).items():
                 assert getattr(function, key) == value
+
+
+@pytest.mark.parametrize('name', list(nets_factory.NETWORKS))
+def test_checkpoint_names_and_shapes_stay(name):
+    """`python tests/manifests.py` writes them anew, when they are meant to change."""
+    with open(manifests.path_of(name), encoding='utf-8') as file:
+        assert manifests.manifest(name) == file.read()
