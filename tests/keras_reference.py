@@ -1,0 +1,68 @@
+"""Keras' own networks with random weights, run by Keras in the test's process."""
+
+import concurrent.futures
+
+import keras
+import numpy as np
+
+NUM_UNITS = {'50': (3, 4, 6, 3), '101': (3, 4, 23, 3), '152': (3, 8, 36, 3)}
+
+
+def eagerly(fn, *args, **kwargs):
+    """Calls a function in a thread of its own, as graphs are entered per thread and Keras runs in none."""
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        return executor.submit(fn, *args, **kwargs).result()
+
+
+def build(function, classes=11, **kwargs):
+    """A Keras Application without published weights, for images of any size, with random weights in every array."""
+    kwargs = dict({'classifier_activation': None}, **kwargs)
+    images = keras.Input([None, None, 3])
+    return randomized(function(weights=None, input_tensor=images, classes=classes, **kwargs), seed=classes)
+
+
+def randomized(model, seed):
+    """Gives every weight and every statistic a random value, such that activations stay of order one."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        for weight in layer.weights:
+            weight.assign(_draw(rng, layer.name, weight.path.rsplit('/', 1)[-1], tuple(weight.shape)))
+    return model
+
+
+def _draw(rng, layer, weight, shape):
+    """Values of one array.
+
+    What ends a residual is small, as up to fifty of them are added up, and so are logits. What comes before the
+    normalisation within a residual is small, too, so that its epsilon counts (1e-5 is 1.001e-5: the fused operation has
+    no smaller one).
+    """
+    last = 0.2 if layer.endswith(('_3_conv', '_3_bn', 'predictions')) else 1
+    inner = 0.01 if layer.endswith(('_1_conv', '_2_conv', '_1_bn', '_2_bn')) else 1
+    if weight in ('kernel', 'depthwise_kernel'):
+        fan_in = np.prod(shape[:2]) * shape[3] if weight == 'depthwise_kernel' else np.prod(shape[:-1])
+        return last * inner * rng.normal(0, np.sqrt(2 / fan_in), shape)
+    if weight == 'gamma':
+        return last * rng.uniform(0.5, 1.5, shape)
+    if weight == 'moving_variance':
+        return inner ** 2 * rng.uniform(0.5, 1.5, shape)
+    return (1 if weight == 'beta' else inner) * rng.normal(0, 0.2, shape)
+
+
+def arrays_of(model):
+    """All weights of a model: a dict from `layer/weight` to array."""
+    return {'{}/{}'.format(layer.name, weight.path.rsplit('/', 1)[-1]): weight.value.numpy()
+            for layer in model.layers for weight in layer.weights}
+
+
+def outputs(model, names):
+    """A function that runs a model on images and returns the outputs of some of its layers."""
+    taps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
+    return lambda images: [output.numpy() for output in taps(images, training=False)]
+
+
+def error(actual, expected):
+    """The largest difference of two arrays of one shape, over the root mean square of the second."""
+    assert actual.shape == expected.shape
+    difference = np.abs(actual.astype(np.float64) - expected).max()
+    return float(difference / np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
