@@ -64,13 +64,17 @@ class _Facts:
         self.deeper = _prefix_of(missing, held)
         self.classes = [(theirs[0][-1], ours[0][-1]) for name, theirs, ours in misshaped
                         if _is_logits(name) and theirs[0] and ours[0]][:1]
+        self.channels = [(theirs[0][2], ours[0][2], name.rsplit('/', 1)[0]) for name, theirs, ours in misshaped
+                         if _is_first_convolution(name) and len(theirs[0] or ()) == 4 and theirs[0][2] != ours[0][2]]
 
     def words(self):
         """What the texts below may speak of."""
         theirs, ours = self.classes[0] if self.classes else ('?', '?')
         logits = sorted({_logits_scope(name) for name in self.names if _is_logits(name)})
+        their_channels, our_channels, first = (self.channels or [('?', '?', '?')])[0]
         return {'roots': ', '.join(self.roots), 'held_roots': ', '.join(self.held_roots) or 'nothing',
-                'deeper': self.deeper, 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits)}
+                'deeper': self.deeper, 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits),
+                'their_channels': their_channels, 'our_channels': our_channels, 'first': first}
 
     def none_of_the_root(self):
         return bool(self.missing) and not set(self.roots) & set(self.held_roots)
@@ -80,6 +84,12 @@ class _Facts:
 
     def only_logits_missing(self):
         return bool(self.missing) and all(_is_logits(name) for name in self.missing)
+
+    def other_root(self):
+        """Whether one side has the root of three small convolutions and the other that of a large one."""
+        beta, held_beta = (any(name.endswith('/conv1_1/weights') for name in names)
+                           for names in (self.names, self.held))
+        return beta != held_beta and any(_is_first_convolution(name) for name in self.missing)
 
     def averages_missing(self):
         return any(name.endswith('/ExponentialMovingAverage') for name in self.missing)
@@ -105,6 +115,12 @@ _CAUSES = (
      'the names lie below {deeper!r} in the checkpoint; hand over a dict from those names to the variables.'),
     (_Facts.none_of_the_root,
      'another network; the model has {roots} and the checkpoint holds {held_roots}. Change --model_name.'),
+    (_Facts.other_root,
+     'another root block, one 7x7 convolution (conv1) on one side and three 3x3 (conv1_1 to conv1_3) on the other. Use '
+     'the network of the same depth with "_beta" at the end of its name, or without.'),
+    (lambda facts: bool(facts.channels),
+     'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the model. Feed '
+     'images of {their_channels} channels; to train the first convolution anew, add --checkpoint_exclude_scopes={first}'),
     (_Facts.averages_missing,
      'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
     (_Facts.only_logits_misshaped,
@@ -127,6 +143,11 @@ _CAUSES = (
 def _is_logits(name):
     """Whether a variable belongs to the classifier."""
     return '/logits/' in '/' + name
+
+
+def _is_first_convolution(name):
+    """Whether a variable is the weights of a network's first convolution."""
+    return name.endswith(('/conv1/weights', '/conv1_1/weights')) and '/block' not in name
 
 
 def _logits_scope(name):
