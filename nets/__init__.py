@@ -8,8 +8,8 @@ import importlib
 
 __version__ = '0.1.0'
 
-_SUBMODULES = ('checkpoints', 'cli', 'convolution', 'data', 'initializers', 'layers', 'nets_factory', 'resnet',
-               'resnet_keras', 'resnet_network', 'resnet_small', 'resnet_utils', 'resnet_v1', 'resnet_v15',
+_SUBMODULES = ('checkpoints', 'cli', 'complexity', 'convolution', 'data', 'initializers', 'layers', 'nets_factory',
+               'resnet', 'resnet_keras', 'resnet_network', 'resnet_small', 'resnet_utils', 'resnet_v1', 'resnet_v15',
                'resnet_v1_beta', 'resnet_v2', 'resnext', 'slim_compat', 'training', 'units')
 
 

@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # A module imports only from rows above its own, or from its own package.
 LEVELS = [
     ['nets.slim_compat'],
-    ['nets.convolution', 'nets.initializers'],
+    ['nets.complexity', 'nets.convolution', 'nets.initializers'],
     ['nets.layers'],
     ['nets.units'],
     ['nets.resnet_utils'],
