@@ -2,9 +2,9 @@
 
     python benchmarks/grouped_convolution.py [--rounds 5]
 
-The layers are the 3x3 convolutions of ResNeXt-50 32x4d, one of each of its four blocks. Each round times both forms in
-one process, their steps in turns; the median of the rounds' ratios counts. `nets` decides the form by the processor, and
-the first line says which one it took: with `TF_ENABLE_ONEDNN_OPTS=0` it is the split form.
+The layers are the 3x3 convolutions of ResNeXt-50 32x4d, one of each of its four blocks. Each round times both forms
+in one process, their steps in turns; the median of the rounds' ratios counts. `nets` decides the form by the processor,
+and the first line says which one it took: with `TF_ENABLE_ONEDNN_OPTS=0` it is the split form.
 """
 
 import argparse

@@ -119,8 +119,8 @@ _CAUSES = (
      'another root block, one 7x7 convolution (conv1) on one side and three 3x3 (conv1_1 to conv1_3) on the other. Use '
      'the network of the same depth with "_beta" at the end of its name, or without.'),
     (lambda facts: bool(facts.channels),
-     'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the model. '
-     'Feed images of {their_channels} channels; to train the first convolution anew, add --checkpoint_exclude_scopes={first}'),
+     'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the '
+     'model. Feed images of {their_channels} channels; to train the first convolution anew, add --checkpoint_exclude_scopes={first}'),
     (_Facts.averages_missing,
      'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
     (_Facts.only_logits_misshaped,
