@@ -120,7 +120,8 @@ _CAUSES = (
      'the network of the same depth with "_beta" at the end of its name, or without.'),
     (lambda facts: bool(facts.channels),
      'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the '
-     'model. Feed images of {their_channels} channels; to train the first convolution anew, add --checkpoint_exclude_scopes={first}'),
+     'model. Feed images of {their_channels} channels; to train the first convolution anew, add '
+     '--checkpoint_exclude_scopes={first}'),
     (_Facts.averages_missing,
      'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
     (_Facts.only_logits_misshaped,
