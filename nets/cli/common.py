@@ -53,7 +53,7 @@ def run(argv, defaults, table, unsupported, usage, action):
     except flags.Error as error:
         print(f'{program}: {error}\nTry {program} --help.', file=sys.stderr)
         return 2
-    return _guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
+    return guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
 
 
 def load_tensorflow():
@@ -142,7 +142,7 @@ def _configuration(values, defaults, table):
     return dataclasses.replace(defaults, **own)
 
 
-def _guarded(program, show_traceback, call):
+def guarded(program, show_traceback, call):
     """The call's exit code; an error that speaks to the user becomes one line and 1."""
     try:
         return call()

@@ -1,0 +1,1 @@
+"""The commands of `nets.cli.main`, one module each."""
