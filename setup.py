@@ -27,6 +27,7 @@ setup(
         'tqdm>=4.60,<5',  # progress bars
     ],
     extras_require={
+        'torch': ['torch>=2.1,<3'],  # PyTorch files, and the proofs against PyTorch
         'demo': ['scikit-learn>=1.4,<2'],  # holds the data set `digits`
         'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'scikit-learn>=1.4,<2',
                  'pillow>=10'],
