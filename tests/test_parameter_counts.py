@@ -1,11 +1,10 @@
 """The networks have as many parameters as their origins publish."""
 
+import manifests
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
-from nets import convolution, nets_factory
+from nets import nets_factory
 
 # Trainable parameters for 1000 classes, as torchvision 0.29 documents them (`num_params` of its weights). Those of
 # slim's v1 are in the same layers.
@@ -58,13 +57,15 @@ UNPUBLISHED = {'resnet_v1_14', 'resnet_v1_200', 'resnet_v2_200', 'resnet_v1_18_b
 
 
 def count(name, num_classes, trainable):
-    """The number of parameters of a network: the trainable ones, or those and the moving averages."""
-    size = nets_factory.networks_map[name].default_image_size
-    # One operation for all groups: the graph is not run here, and is built in less time.
-    with slim.arg_scope([convolution.grouped], one_op=True):
-        nets_factory.get_network_fn(name, num_classes)(tf.placeholder(tf.float32, [1, size, size, 3]))
-    variables = tf.trainable_variables() if trainable else slim.get_model_variables()
-    return sum(int(np.prod(variable.shape.as_list())) for variable in variables)
+    """The number of parameters of a network: the trainable ones, or those and the moving averages.
+
+    Read from the manifests, which test_manifests.py compares with the graphs.
+    """
+    with open(manifests.path_of(name), encoding='utf-8') as file:
+        rows = [line.split() for line in file]
+    shapes = [[num_classes if '/logits/' in variable and size == '1000' else int(size) for size in shape.split('x')]
+              for variable, shape, kind in rows if not trainable or kind == 'trainable']
+    return sum(int(np.prod(shape)) for shape in shapes)
 
 
 @pytest.mark.parametrize('name', sorted(TRAINABLE))
