@@ -18,13 +18,14 @@ def resize(image, height, width):
     return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[height, width])[0]
 
 
-def resize_like_pillow(image, height, width):
-    """Bilinear with half-pixel centres and antialiasing; whole numbers from 0 to 255, as float32.
+def resize_like_pillow(image, height, width, method='bilinear'):
+    """Bilinear (or bicubic) with half-pixel centres and antialiasing; whole numbers from 0 to 255, as float32.
 
     As Pillow does it: first the rows are resized and rounded, then the columns.
     """
     for size in ([tf.shape(image)[0], width], [height, width]):
-        image = tf.clip_by_value(tf.floor(_stateless.resize(image, size, antialias=True) + 0.5), 0., 255.)
+        resized = _stateless.resize(image, size, method=method, antialias=True)
+        image = tf.clip_by_value(tf.floor(resized + 0.5), 0., 255.)
     return image
 
 

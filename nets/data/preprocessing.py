@@ -6,7 +6,10 @@ A preset function is called as `fn(image, height, width, seed=None, **options)`:
 - `height`, `width`: int, the size of the result in pixels;
 - `seed`: int64 or int32 `[2]`, which decides everything random; None takes it from TensorFlow's generators
   (`tf.set_random_seed`). Evaluation has nothing random and takes no notice of it;
-- `options`: the further keyword arguments of the functions below.
+- `options`: the further keyword arguments of the functions below. Those that are common: `means` and `deviations`,
+  three floats each, always RGB, subtracted and divided by; `channel_order`, 'RGB' or 'BGR', of the result;
+  `interpolation` and `crop`, of evaluation, which say what is done and have few values. An option that a function does
+  not have, or a value that it does not know, is an error: `get_options` lists all of them.
 
 It returns float32 `[height, width, 3]`, RGB but for `caffe`, whose order is BGR. The ranges: `vgg` and `caffe` about
 -124 to 152, `inception` -1 to 1, `torchvision` about -2.1 to 2.6, `cifar` and `digits` mean 0 and standard deviation 1
@@ -14,11 +17,12 @@ in each image.
 """
 
 import functools
+import inspect
 import math
 
 import tensorflow.compat.v1 as tf
 
-from nets.data import geometry
+from nets.data import colours, geometry
 
 # `tf.compat.v1.image` lacks the stateless functions.
 _stateless = tf.compat.v2.image
@@ -28,6 +32,7 @@ _stateless = tf.compat.v2.image
 VGG_MEANS = (123.68, 116.779, 103.939)
 _VGG_SIDE = 256
 _VGG_CROP = 224
+_NO_DEVIATIONS = (1.0, 1.0, 1.0)
 
 
 def _vgg_side(height, width):
@@ -35,7 +40,32 @@ def _vgg_side(height, width):
     return max(_VGG_SIDE, math.ceil(max(height, width) * _VGG_SIDE / _VGG_CROP))
 
 
-def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_side_max=None, means=VGG_MEANS):
+def _checked_side(side, height, width):
+    side = _vgg_side(height, width) if side is None else side
+    if side < max(height, width):
+        raise ValueError(f'resize_side must be at least the crop of {height}x{width}; got {side}.')
+    return side
+
+
+def _check(interpolation, crop, crops=('centre',), interpolations=('bilinear',)):
+    """Raises a ValueError for a way of resizing or cropping that a preset does not have."""
+    for name, value, allowed in (('interpolation', interpolation, interpolations), ('crop', crop, crops)):
+        if value not in allowed:
+            raise ValueError(f'{name} must be {" or ".join(map(repr, allowed))} in this preset; got {value!r}.')
+
+
+def _standardised(image, means, deviations, channel_order):
+    """Subtracts the means, divides by the deviations, and puts the channels in order."""
+    if channel_order not in ('RGB', 'BGR'):
+        raise ValueError(f"channel_order must be 'RGB' or 'BGR'; got {channel_order!r}.")
+    image = image - tf.constant(means, tf.float32)
+    if tuple(deviations) != _NO_DEVIATIONS:
+        image = image / tf.constant(deviations, tf.float32)
+    return image if channel_order == 'RGB' else image[..., ::-1]
+
+
+def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_side_max=None, means=VGG_MEANS,
+               deviations=_NO_DEVIATIONS, channel_order='RGB'):
     """Resizes to a random short side, crops at random, flips half of the images, subtracts the means.
 
     "Very deep convolutional networks", section 3.1 (multi-scale training); https://arxiv.org/abs/1409.1556.
@@ -45,7 +75,7 @@ def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_sid
         resize_side_min: int, the smallest short side in pixels; default 256, or more for crops of more than
             224.
         resize_side_max: int, the largest, included; default twice `resize_side_min`.
-        means: three floats, RGB.
+        means, deviations, channel_order: see the module's docstring.
     """
     low = resize_side_min or _vgg_side(height, width)
     high = resize_side_max or 2 * low
@@ -55,27 +85,22 @@ def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_sid
     side_seed, crop_seed, flip_seed = geometry.split(seed, 3)
     side = tf.random.stateless_uniform([], side_seed, low, high + 1, tf.int32)
     image = geometry.random_crop(geometry.resize_short_side(image, side), height, width, crop_seed)
-    return geometry.random_flip(image, flip_seed) - tf.constant(means)
+    return _standardised(geometry.random_flip(image, flip_seed), means, deviations, channel_order)
 
 
-def _vgg_eval(image, height, width, seed=None, resize_side=None, means=VGG_MEANS):
+def _vgg_eval(image, height, width, seed=None, resize_side=None, means=VGG_MEANS, deviations=_NO_DEVIATIONS,
+              channel_order='RGB', interpolation='bilinear', crop='centre'):
     """Resizes the short side, crops the centre, subtracts the means.
 
     Args:
         image, height, width, seed: see the module's docstring.
         resize_side: int, the short side in pixels; default 256, or more for crops of more than 224.
-        means: three floats, RGB.
+        means, deviations, channel_order, interpolation, crop: see the module's docstring.
     """
     del seed
-    side = resize_side or _vgg_side(height, width)
-    if side < max(height, width):
-        raise ValueError(f'resize_side must be at least the crop of {height}x{width}; got {side}.')
-    return geometry.centre_crop(geometry.resize_short_side(image, side), height, width) - tf.constant(means)
-
-
-def _reversed_channels(fn, *args, **kwargs):
-    """What `fn` gives, as BGR: what Caffe's networks and those that Keras took over from it want."""
-    return fn(*args, **kwargs)[..., ::-1]
+    _check(interpolation, crop)
+    image = geometry.resize_short_side(image, _checked_side(resize_side, height, width))
+    return _standardised(geometry.centre_crop(image, height, width), means, deviations, channel_order)
 
 
 # Means and standard deviations of the ILSVRC-2012 training images, RGB 0-1, as all of torchvision's weights have them.
@@ -83,7 +108,8 @@ TORCHVISION_MEANS = (0.485, 0.456, 0.406)
 TORCHVISION_DEVIATIONS = (0.229, 0.224, 0.225)
 
 
-def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3)):
+def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3),
+                       means=TORCHVISION_MEANS, deviations=TORCHVISION_DEVIATIONS, channel_order='RGB'):
     """Crops a random box, resizes it, flips half of the images, standardises with the data set's moments.
 
     The boxes of "Going deeper with convolutions", section 6 (https://arxiv.org/abs/1409.4842), as in torchvision's
@@ -93,6 +119,7 @@ def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), 
         image, height, width, seed: see the module's docstring.
         area_range: two floats, the part of the image's area that the box covers.
         aspect_ratio_range: two floats, width by height of the box.
+        means, deviations, channel_order: see the module's docstring; of values from 0 to 1.
     """
     box_seed, flip_seed = geometry.split(seed, 2)
     start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
@@ -101,10 +128,11 @@ def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), 
         use_image_if_no_bounding_boxes=True)
     image = geometry.resize_like_pillow(tf.slice(image, start, size), height, width)
     image.set_shape([height, width, 3])
-    return _torchvision_standardised(geometry.random_flip(image, flip_seed))
+    return _standardised(geometry.random_flip(image, flip_seed) / 255., means, deviations, channel_order)
 
 
-def _torchvision_eval(image, height, width, seed=None, resize_side=None):
+def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=TORCHVISION_MEANS,
+                      deviations=TORCHVISION_DEVIATIONS, channel_order='RGB', interpolation='bilinear', crop='centre'):
     """Resizes the short side with antialiasing, crops the centre, standardises with the data set's moments.
 
     What the weights `IMAGENET1K_V1` of torchvision were evaluated with.
@@ -112,43 +140,30 @@ def _torchvision_eval(image, height, width, seed=None, resize_side=None):
     Args:
         image, height, width, seed: see the module's docstring.
         resize_side: int, the short side in pixels; default 256, or more for crops of more than 224.
+        means, deviations, channel_order, crop: see the module's docstring; of values from 0 to 1.
+        interpolation: 'bilinear', or 'bicubic' as in most of timm's weights; both as Pillow has them.
     """
     del seed
-    side = resize_side or _vgg_side(height, width)
-    if side < max(height, width):
-        raise ValueError(f'resize_side must be at least the crop of {height}x{width}; got {side}.')
+    _check(interpolation, crop, interpolations=('bilinear', 'bicubic'))
+    side = _checked_side(resize_side, height, width)
     size = tf.shape(image)[:2]
     new_size = size * side // tf.reduce_min(size)
-    image = geometry.resize_like_pillow(image, new_size[0], new_size[1])
+    image = geometry.resize_like_pillow(image, new_size[0], new_size[1], interpolation)
     # Pillow's users round half of the surplus to the nearest even number of pixels.
     surplus = tf.cast(tf.rint(tf.cast(tf.shape(image)[:2] - [height, width], tf.float32) / 2), tf.int32)
-    return _torchvision_standardised(geometry.crop(image, surplus[0], surplus[1], height, width))
+    image = geometry.crop(image, surplus[0], surplus[1], height, width)
+    return _standardised(image / 255., means, deviations, channel_order)
 
 
-def _torchvision_standardised(image):
-    return (image / 255. - tf.constant(TORCHVISION_MEANS)) / tf.constant(TORCHVISION_DEVIATIONS)
-
-
-# Slim's four orders of the same four changes, which do not commute.
-_COLOUR_ORDERS = (
-    ('brightness', 'saturation', 'hue', 'contrast'),
-    ('saturation', 'brightness', 'contrast', 'hue'),
-    ('contrast', 'hue', 'brightness', 'saturation'),
-    ('hue', 'saturation', 'contrast', 'brightness'),
-)
-
-_COLOUR_CHANGES = {
-    'brightness': functools.partial(_stateless.stateless_random_brightness, max_delta=32 / 255),
-    'saturation': functools.partial(_stateless.stateless_random_saturation, lower=0.5, upper=1.5),
-    'hue': functools.partial(_stateless.stateless_random_hue, max_delta=0.2),
-    'contrast': functools.partial(_stateless.stateless_random_contrast, lower=0.5, upper=1.5),
-}
+# From 0 to 1 to -1 to 1.
+_HALVES = (0.5, 0.5, 0.5)
 _RESIZERS = (tf.raw_ops.ResizeBilinear, tf.raw_ops.ResizeNearestNeighbor, tf.raw_ops.ResizeBicubic,
              tf.raw_ops.ResizeArea)
 
 
 def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
-                     aspect_ratio_range=(3 / 4, 4 / 3), colour=True, flip=True):
+                     aspect_ratio_range=(3 / 4, 4 / 3), colour=True, flip=True, means=_HALVES, deviations=_HALVES,
+                     channel_order='RGB'):
     """Crops a random box, resizes it by a random method, flips half of the images, changes the colours.
 
     "Going deeper with convolutions", section 6; https://arxiv.org/abs/1409.4842.
@@ -159,6 +174,7 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
         aspect_ratio_range: two floats, width by height of the box.
         colour: whether to change brightness, saturation, hue and contrast.
         flip: whether to mirror half of the images.
+        means, deviations, channel_order: see the module's docstring; of values from 0 to 1.
     """
     box_seed, resize_seed, flip_seed, colour_seed = geometry.split(seed, 4)
     start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
@@ -173,35 +189,25 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
     if flip:
         image = geometry.random_flip(image, flip_seed)
     if colour:
-        image = _random_colours(image, colour_seed)
-    return (tf.clip_by_value(image, 0., 1.) - 0.5) * 2.
+        image = colours.change_at_random(image, colour_seed)
+    return _standardised(tf.clip_by_value(image, 0., 1.), means, deviations, channel_order)
 
 
-def _random_colours(image, seed):
-    seeds = geometry.split(seed, 1 + len(_COLOUR_CHANGES))
-
-    def changed(order):
-        result = image
-        for name, change_seed in zip(order, seeds[1:], strict=True):
-            result = _COLOUR_CHANGES[name](result, seed=change_seed)
-        return result
-
-    order = tf.random.stateless_uniform([], seeds[0], 0, len(_COLOUR_ORDERS), tf.int32)
-    return tf.switch_case(order, [functools.partial(changed, names) for names in _COLOUR_ORDERS])
-
-
-def _inception_eval(image, height, width, seed=None, central_fraction=0.875):
+def _inception_eval(image, height, width, seed=None, central_fraction=0.875, means=_HALVES, deviations=_HALVES,
+                    channel_order='RGB', interpolation='bilinear', crop='central_fraction'):
     """Crops the centre, resizes it; -1 to 1.
 
     Args:
         image, height, width, seed: see the module's docstring.
         central_fraction: float in (0, 1], the part of either side that is kept.
+        means, deviations, channel_order, interpolation, crop: see the module's docstring; of values from 0 to 1.
     """
     del seed
+    _check(interpolation, crop, crops=('central_fraction',))
     if not 0 < central_fraction <= 1:
         raise ValueError(f'central_fraction must be more than 0 and at most 1; got {central_fraction}.')
     image = geometry.central_fraction(tf.image.convert_image_dtype(image, tf.float32), central_fraction)
-    return (geometry.resize(image, height, width) - 0.5) * 2.
+    return _standardised(geometry.resize(image, height, width), means, deviations, channel_order)
 
 
 def _small_train(image, height, width, seed=None, padding=4, flip=True):
@@ -223,20 +229,23 @@ def _small_train(image, height, width, seed=None, padding=4, flip=True):
     return tf.image.per_image_standardization(image)
 
 
-def _small_eval(image, height, width, seed=None):
+def _small_eval(image, height, width, seed=None, interpolation='bilinear', crop='centre'):
     """Resizes so that the image covers the size, crops the centre, standardises each image.
 
     Args:
-        image, height, width, seed: see the module's docstring.
+        image, height, width, seed, interpolation, crop: see the module's docstring.
     """
     del seed
-    return tf.image.per_image_standardization(geometry.centre_crop(geometry.cover(image, height, width), height, width))
+    _check(interpolation, crop)
+    image = geometry.centre_crop(geometry.cover(image, height, width), height, width)
+    return tf.image.per_image_standardization(image)
 
 
 # Preset -> its function for training and for evaluation.
 PREPROCESSING = {
     'vgg': (_vgg_train, _vgg_eval),
-    'caffe': (functools.partial(_reversed_channels, _vgg_train), functools.partial(_reversed_channels, _vgg_eval)),
+    # What Caffe's networks and those that Keras took over from it want.
+    'caffe': (functools.partial(_vgg_train, channel_order='BGR'), functools.partial(_vgg_eval, channel_order='BGR')),
     'inception': (_inception_train, _inception_eval),
     'torchvision': (_torchvision_train, _torchvision_eval),
     'cifar': (_small_train, _small_eval),
@@ -259,7 +268,26 @@ def get_preprocessing(name, is_training):
         ValueError: If the name is unknown.
     """
     if name not in PREPROCESSING:
-        raise ValueError(f'The name of a preprocessing must be one of {", ".join(PREPROCESSING)}; '
-                         f'got {name!r}.')
+        raise ValueError(f'The name of a preprocessing must be one of {", ".join(PREPROCESSING)}; got {name!r}.')
     training, evaluation = PREPROCESSING[name]
     return training if is_training else evaluation
+
+
+def get_options(name, is_training, size):
+    """The options of a preset with the values that they have unless told otherwise.
+
+    Args:
+        name: str, a key of `PREPROCESSING`.
+        is_training: bool.
+        size: int, height and width of the result in pixels.
+
+    Returns:
+        A dict from option to value; tuples as lists, as JSON has them.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    parameters = inspect.signature(get_preprocessing(name, is_training)).parameters
+    options = {key: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+               for key, parameter in parameters.items() if key not in ('image', 'height', 'width', 'seed')}
+    return dict(options, resize_side=_vgg_side(size, size)) if 'resize_side' in options else options
