@@ -51,8 +51,9 @@ def _draw(rng, layer, weight, shape):
 
 def arrays_of(model):
     """All weights of a model: a dict from `layer/weight` to array."""
-    return {'{}/{}'.format(layer.name, weight.path.rsplit('/', 1)[-1]): weight.value.numpy()
-            for layer in model.layers for weight in layer.weights}
+    weights = {'{}/{}'.format(layer.name, weight.path.rsplit('/', 1)[-1]): weight
+               for layer in model.layers for weight in layer.weights}
+    return eagerly(lambda: {name: weight.value.numpy() for name, weight in weights.items()})
 
 
 def outputs(model, names):
@@ -66,3 +67,15 @@ def error(actual, expected):
     assert actual.shape == expected.shape
     difference = np.abs(actual.astype(np.float64) - expected).max()
     return float(difference / np.sqrt(np.mean(np.square(expected, dtype=np.float64))))
+
+
+def write_legacy(group, arrays):
+    """Writes arrays by `layer/weight` into an HDF5 group as Keras 2 did, with names of fixed length."""
+    layers = {}
+    for name in arrays:
+        layers.setdefault(name.split('/')[0], []).append(name)
+    group.attrs['layer_names'] = np.array(list(layers), 'S')
+    for layer, names in layers.items():
+        group.create_group(layer).attrs['weight_names'] = np.array([name + ':0' for name in names], 'S')
+        for name in names:
+            group[layer][name + ':0'] = arrays[name]
