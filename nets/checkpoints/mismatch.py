@@ -6,7 +6,7 @@ Pure text from names and shapes, so that it can be tested without TensorFlow.
 _SHOWN = 20
 
 
-def describe(path, names, held, missing, misshaped, unused):
+def describe(path, names, held, missing, misshaped, unused, renames=()):
     """Describes how a checkpoint differs from the variables it should fill.
 
     Args:
@@ -16,12 +16,14 @@ def describe(path, names, held, missing, misshaped, unused):
         missing: Names that were looked for and are not in the checkpoint.
         misshaped: Tuples (name, (shape, type) in the checkpoint, (shape, type) of the variable).
         unused: Names in the checkpoint that no variable takes; told as information.
+        renames: Pairs of a scope in the checkpoint and what it was read as; the other names are with these.
 
     Returns:
         A text of several lines: a summary, the lists (20 entries of each, and the count), then the advice.
     """
     lines = [f'The checkpoint {path} does not fit the model: {len(missing)} missing, '
              f'{len(misshaped)} of another shape or type.']
+    lines += [f'Scopes of the checkpoint were renamed: {show_renames(renames)}.'] if renames else []
     lines += _listed('Missing in the checkpoint', missing)
     lines += _listed('Of another shape or type', [
         f'{name}: {_show(*theirs)} in the checkpoint, {_show(*ours)} in the model'
@@ -31,6 +33,17 @@ def describe(path, names, held, missing, misshaped, unused):
     advice = [text for applies, text in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
     lines += ['Likely cause: ' + text.format(**facts.words()) for text in advice]
     return '\n'.join(lines)
+
+
+def describe_choice(choices):
+    """Describes a checkpoint that holds all that is wanted in several scopes: `choices` are lists of renames."""
+    return ('The checkpoint holds all variables {} times, in other scopes than the model. Choose by one of the renames '
+            '{}.'.format(len(choices), ', '.join(show_renames(renames) for renames in choices[:_SHOWN])))
+
+
+def show_renames(renames):
+    """Renames as they are written, each as 'old=new'."""
+    return ', '.join('{!r}'.format(old + '=' + new) for old, new in renames)
 
 
 def describe_scope(flag, scope, names):
@@ -73,7 +86,8 @@ class _Facts:
         logits = sorted({_logits_scope(name) for name in self.names if _is_logits(name)})
         their_channels, our_channels, first = (self.channels or [('?', '?', '?')])[0]
         return {'roots': ', '.join(self.roots), 'held_roots': ', '.join(self.held_roots) or 'nothing',
-                'deeper': self.deeper, 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits),
+                'deeper': self.deeper, 'deeper_scope': self.deeper.rstrip('/'),
+                'offset': _offset(theirs, ours), 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits),
                 'their_channels': their_channels, 'our_channels': our_channels, 'first': first}
 
     def none_of_the_root(self):
@@ -112,7 +126,7 @@ _NO_CAUSE = ('the checkpoint is of another network than --model_name says, or of
 # In order of how telling they are; the first two that apply are shown.
 _CAUSES = (
     (lambda facts: bool(facts.deeper),
-     'the names lie below {deeper!r} in the checkpoint; hand over a dict from those names to the variables.'),
+     'the names lie below {deeper!r} in the checkpoint; give the rename "{deeper_scope}=".'),
     (_Facts.none_of_the_root,
      'another network; the model has {roots} and the checkpoint holds {held_roots}. Change --model_name.'),
     (_Facts.other_root,
@@ -125,7 +139,7 @@ _CAUSES = (
     (_Facts.averages_missing,
      'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
     (_Facts.only_logits_misshaped,
-     'another number of classes: {theirs} in the checkpoint, {ours} in the model. To evaluate, use the '
+     'another number of classes: {theirs} in the checkpoint, {ours} in the model.{offset} To evaluate, use the '
      'dataset that it was trained on and --labels_offset (1 drops the background class). To fine-tune, name '
      'this checkpoint in --checkpoint_path, another --train_dir than its own, and add '
      '--checkpoint_exclude_scopes={logits}'),
@@ -139,6 +153,17 @@ _CAUSES = (
      'the run that wrote it had another --optimizer or --moving_average_decay. Use the same flags, or '
      'another --train_dir and this one as --checkpoint_path.'),
 )
+
+
+def _offset(theirs, ours):
+    """What one class more on one side most likely means."""
+    if '?' in (theirs, ours) or abs(theirs - ours) != 1:
+        return ''
+    if theirs > ours:
+        return (f' The one more is the background at 0, with which slim trained its v2 networks: label offset 1. Use '
+                f'num_classes={theirs}, and number its classes from 1.')
+    return (f' The model has a background class at 0 (label offset 1) and the checkpoint has none (offset 0): use '
+            f'num_classes={theirs}.')
 
 
 def _is_logits(name):

@@ -8,21 +8,22 @@ TensorFlow 1.15 on Python 3.7 on.
 """
 
 import collections
-import os
-import re
+import logging
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import mismatch
+from nets.checkpoints import mismatch, tensorflow_files
+from nets.checkpoints import renames as renaming
+
+logger = logging.getLogger(__name__)
 
 AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 
-# What follows the prefix of a checkpoint in the names of its files.
-_FILE_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
-
-# Lines of TensorFlow's messages that say nothing.
-_ERROR_HEADINGS = ('', 'Graph execution error:')
-_READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, UnicodeDecodeError)
+# What callers need beside `restore_fn`.
+find_checkpoint = tensorflow_files.find_checkpoint
+read_shapes = tensorflow_files.read_shapes
+read_step = tensorflow_files.read_step
+first_telling_line = tensorflow_files.first_telling_line
 
 
 class Restorer:
@@ -34,14 +35,17 @@ class Restorer:
         excluded: Names of the variables that an exclusion left out.
         missing: Names of the variables that the checkpoint does not hold (only with `ignore_missing`).
         unused: Sorted names in the checkpoint that no variable takes.
+        renames: Pairs of a scope in the checkpoint and the scope of the variables that were read from it: those that
+            were given, or the one that was found.
     """
 
-    def __init__(self, path, restored, excluded, missing, unused):
+    def __init__(self, path, restored, excluded, missing, unused, renames=()):
         self.path = path
         self.restored = restored
         self.excluded = excluded
         self.missing = missing
         self.unused = unused
+        self.renames = list(renames)
         self._saver = tf.train.Saver(restored) if restored else None
 
     def __call__(self, session):
@@ -60,11 +64,16 @@ class Restorer:
             saver_def = self._saver.as_saver_def()
             session.run(saver_def.restore_op_name, {saver_def.filename_tensor_name: self.path})
         except tf.errors.OpError as error:
-            raise ValueError(_damaged(self.path, error.message)) from error
+            raise ValueError(tensorflow_files.damaged(self.path, error.message)) from error
 
 
-def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=False, moving_averages=False):
+def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=False, moving_averages=False,
+               renames=()):
     """Plans the restoring of variables and checks that it can work.
+
+    Where the checkpoint has none of the names, but all of them in another scope (`tower_0/resnet_v1_50/…` for
+    `resnet_v1_50/…`, or the other way round), they are read from there, which is logged. A network's own scope is never
+    taken for another's: that needs `renames`.
 
     Args:
         checkpoint_path: A checkpoint's prefix, one of its files, or a directory (see `find_checkpoint`).
@@ -77,96 +86,33 @@ def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=Fal
             another shape is an error all the same.
         moving_averages: Whether to read the averages that `tf.train.ExponentialMovingAverage` keeps under
             `<name>/ExponentialMovingAverage`. A variable that is not trained and has no average is read raw.
+        renames: Dict from a scope in the checkpoint to the scope in the model, or a list of texts 'old=new'.
 
     Returns:
         A `Restorer`: call it with a session to load the values. It adds operations to the current graph, so
         make it before the graph is finalized.
 
     Raises:
-        ValueError: There is no readable checkpoint, an exclusion matches no variable, or names, shapes or
-            types differ; the message lists every difference.
+        ValueError: There is no readable checkpoint, an exclusion matches no variable, a rename matches nothing in the
+            checkpoint, or names, shapes or types differ; the message lists every difference.
     """
     path = find_checkpoint(checkpoint_path)
     held = read_shapes(path)
+    objects = tensorflow_files.names_of_objects(path, held)
+    held = {objects.get(key, key): value for key, value in held.items()}
     named = _named(variables)
     kept, excluded = split_by_scopes(named, exclude_scopes, 'checkpoint_exclude_scopes')
-
-    restored, missing, misshaped = _match(kept, held, moving_averages)
-    unused = sorted(set(held) - set(restored) - {source for source, _, _ in misshaped})
-
-    nothing_left = bool(kept) and not restored
-    if misshaped or (missing and (not ignore_missing or nothing_left)):
-        raise ValueError(mismatch.describe(path, list(named), sorted(held), missing, misshaped, unused))
-    return Restorer(path, restored, list(excluded), missing, unused)
-
-
-def find_checkpoint(path):
-    """Finds the checkpoint that a path means.
-
-    Args:
-        path: A checkpoint's prefix (`dir/model.ckpt-100`), any one of its files, or a directory. In a
-            directory the `checkpoint` file says which is the newest; without one there has to be exactly one
-            checkpoint.
-
-    Returns:
-        The prefix, a string; for a checkpoint in the V1 format it is the path of the file itself.
-
-    Raises:
-        ValueError: Nothing is there, or several are and none is named as the newest.
-    """
-    path = str(path)
-    if tf.gfile.IsDirectory(path):
-        return _newest_in(path)
-    prefix = _FILE_SUFFIX.sub('', path)
-    for candidate in (path, prefix):
-        if tf.gfile.Exists(candidate + '.index') or (candidate == path == prefix and tf.gfile.Exists(path)):
-            return candidate
-    if tf.gfile.Exists(path):
-        raise ValueError('The checkpoint {} is incomplete: {} is missing.'.format(prefix, prefix + '.index'))
-    raise ValueError(f'There is no checkpoint at {prefix}: neither {prefix}.index nor a file or directory of '
-                     'that name exists.')
-
-
-def read_shapes(path):
-    """Reads what a checkpoint holds, without the values.
-
-    Args:
-        path: The prefix of a checkpoint in either format.
-
-    Returns:
-        A dict from name to (shape as a tuple of ints, `tf.DType`).
-
-    Raises:
-        ValueError: The file is damaged, incomplete or no checkpoint.
-    """
-    try:
-        reader = tf.train.NewCheckpointReader(path)
-        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    except _READ_ERRORS as error:
-        raise ValueError(_damaged(path, getattr(error, 'message', None) or str(error))) from error
-    if tf.gfile.Exists(path + '.index') and not tf.gfile.Glob(path + '.data-*'):
-        raise ValueError(_damaged(path, f'there is no file {path}.data-…'))
-    return {name: (tuple(shape), types[name]) for name, shape in shapes.items()}
-
-
-def read_step(path):
-    """Reads the step at which a checkpoint was written.
-
-    Args:
-        path: The prefix of a checkpoint in either format.
-
-    Returns:
-        An int, or None if the checkpoint holds no `global_step`.
-
-    Raises:
-        ValueError: The file is damaged, incomplete or no checkpoint.
-    """
-    if 'global_step' not in read_shapes(path):
-        return None
-    try:
-        return int(tf.train.NewCheckpointReader(path).get_tensor('global_step'))
-    except _READ_ERRORS as error:
-        raise ValueError(_damaged(path, getattr(error, 'message', None) or str(error))) from error
+    pairs = renaming.parse(renames)
+    match = _Match(kept, held, moving_averages, pairs) if pairs else _match(kept, held, moving_averages, ignore_missing)
+    nothing_left = bool(kept) and not match.restored
+    if match.misshaped or (match.missing and (not ignore_missing or nothing_left)):
+        raise ValueError(mismatch.describe(path, list(named), sorted(match.sources), match.missing, match.misshaped,
+                                           match.unused, match.renames))
+    if match.renames and not pairs:
+        logger.info('The names of %s differ; reading with the rename %s.', path, mismatch.show_renames(match.renames))
+    keys = {name: key for key, name in objects.items()}
+    restored = collections.OrderedDict((keys.get(name, name), value) for name, value in match.restored.items())
+    return Restorer(path, restored, list(excluded), match.missing, match.unused, match.renames)
 
 
 def split_by_scopes(variables, scopes, flag):
@@ -198,28 +144,6 @@ def in_scope(name, scope):
     return bool(scope) and (name == scope or name.startswith(scope + '/'))
 
 
-def _newest_in(directory):
-    """The prefix of the newest checkpoint of a directory; see `find_checkpoint`."""
-    newest = tf.train.latest_checkpoint(directory)
-    if newest:
-        return newest
-    files = tf.gfile.ListDirectory(directory)
-    prefixes = sorted({_FILE_SUFFIX.sub('', name) for name in files if name.endswith('.index')}
-                      | {name for name in files if name.endswith('.ckpt')})
-    if len(prefixes) == 1:
-        return os.path.join(directory, prefixes[0])
-    if prefixes:
-        raise ValueError('{} holds {} checkpoints and no usable file named "checkpoint" that says which is '
-                         'the newest. Name one of them: {}.'
-                         .format(directory, len(prefixes), ', '.join(prefixes[:20])))
-    state = tf.train.get_checkpoint_state(directory)
-    if state and state.model_checkpoint_path:
-        raise ValueError('The checkpoint {} that {} names as the newest is gone. Name another one, or a '
-                         'directory that holds one.'
-                         .format(state.model_checkpoint_path, os.path.join(directory, 'checkpoint')))
-    raise ValueError(f'The directory {directory} holds no checkpoint (no file that ends in .index or .ckpt).')
-
-
 def _named(variables):
     """An ordered dict from name to variable."""
     if hasattr(variables, 'items'):
@@ -227,18 +151,48 @@ def _named(variables):
     return collections.OrderedDict((variable.op.name, variable) for variable in variables)
 
 
-def _match(variables, held, moving_averages):
-    """What can be restored (by name in the checkpoint), what is missing, and what has another shape or type."""
-    restored, missing, misshaped = collections.OrderedDict(), [], []
-    for name, variable in variables.items():
-        source = _source_name(name, variable, held, moving_averages)
-        if source not in held:
-            missing.append(source)
-        elif _fits(held[source], variable):
-            restored[source] = variable
-        else:
-            misshaped.append((source, held[source], _signature(variable)))
-    return restored, missing, misshaped
+class _Match:
+    """What can be restored with some renames.
+
+    Attributes:
+        restored: Ordered dict from the name in the checkpoint to the variable.
+        missing: Names that were looked for.
+        misshaped: Tuples (name, the checkpoint's shape and type, the variable's).
+        unused: Sorted names in the checkpoint that no variable takes.
+        renames: The renames, a list of pairs.
+        sources: Dict from every renamed name to the name in the checkpoint.
+    """
+
+    def __init__(self, variables, held, moving_averages, renames=()):
+        self.renames = list(renames)
+        self.sources = renaming.apply(self.renames, held)
+        self.restored, self.missing, self.misshaped = collections.OrderedDict(), [], []
+        for name, variable in variables.items():
+            renamed = _source_name(name, variable, self.sources, moving_averages)
+            source = self.sources.get(renamed)
+            if source is None:
+                self.missing.append(renamed)
+            elif _fits(held[source], variable):
+                self.restored[source] = variable
+            else:
+                self.misshaped.append((renamed, held[source], _signature(variable)))
+        self.unused = sorted(set(held) - set(self.restored) - {self.sources[name] for name, _, _ in self.misshaped})
+
+
+def _match(variables, held, moving_averages, ignore_missing):
+    """The names as they are; or with the one rename that brings them all, if none is there as it is."""
+    plain = _Match(variables, held, moving_averages)
+    if plain.restored or plain.misshaped or not variables:
+        return plain
+    pairs = renaming.find(variables, held, AVERAGE_SUFFIX if moving_averages else '')
+    matches = [_Match(variables, held, moving_averages, [pair]) for pair in pairs]
+    least = min([len(match.missing) for match in matches] or [len(variables)])
+    best = [match for match in matches if len(match.missing) == least]
+    if least == len(variables) or (least and not ignore_missing):
+        return plain
+    if len(best) > 1:
+        raise ValueError(mismatch.describe_choice([match.renames for match in best]))
+    return best[0]
 
 
 def _source_name(name, variable, held, moving_averages):
@@ -259,16 +213,3 @@ def _fits(held, variable):
     """Whether a tensor of the checkpoint can be assigned to a variable."""
     shape, dtype = held
     return variable.shape.is_compatible_with(shape) and variable.dtype.base_dtype == dtype
-
-
-def first_telling_line(message, otherwise):
-    """The first line of an error's message that says something, with single blanks; `otherwise` if none does."""
-    lines = (' '.join(line.split()) for line in str(message).split('\n'))
-    return next((line for line in lines if line not in _ERROR_HEADINGS), otherwise)
-
-
-def _damaged(path, reason):
-    """The message for files that cannot be read."""
-    first_line = first_telling_line(reason, 'nothing more')
-    return (f'The checkpoint {path} cannot be read; it is damaged, incomplete, or no TensorFlow checkpoint. '
-            f'Copy it again or use another one. TensorFlow says: {first_line}')
