@@ -8,16 +8,20 @@ import importlib
 
 __version__ = '0.1.0'
 
-_SUBMODULES = ('checkpoints', 'cli', 'complexity', 'convolution', 'data', 'initializers', 'layers', 'nets_factory',
-               'resnet', 'resnet_keras', 'resnet_network', 'resnet_small', 'resnet_utils', 'resnet_v1', 'resnet_v15',
-               'resnet_v1_beta', 'resnet_v2', 'resnext', 'slim_compat', 'training', 'units')
+_SUBMODULES = ('checkpoints', 'cli', 'complexity', 'convolution', 'data', 'inference', 'initializers', 'layers',
+               'nets_factory', 'resnet', 'resnet_keras', 'resnet_network', 'resnet_small', 'resnet_utils', 'resnet_v1',
+               'resnet_v15', 'resnet_v1_beta', 'resnet_v2', 'resnext', 'slim_compat', 'training', 'units')
+# Classes that users reach from here, and where they are.
+_CLASSES = {'FeatureExtractor': 'inference.extractor'}
 
 
 def __getattr__(name):
     if name in _SUBMODULES:
         return importlib.import_module('{}.{}'.format(__name__, name))
+    if name in _CLASSES:
+        return getattr(importlib.import_module('{}.{}'.format(__name__, _CLASSES[name])), name)
     raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
 
 
 def __dir__():
-    return sorted(list(globals()) + list(_SUBMODULES))
+    return sorted(list(globals()) + list(_SUBMODULES) + list(_CLASSES))

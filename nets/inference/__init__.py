@@ -1,0 +1,1 @@
+"""Networks with their weights at work: features, predictions and deployments."""
