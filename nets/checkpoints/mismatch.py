@@ -24,11 +24,11 @@ def describe(path, names, held, missing, misshaped, unused, renames=()):
     lines = [f'The checkpoint {path} does not fit the model: {len(missing)} missing, '
              f'{len(misshaped)} of another shape or type.']
     lines += [f'Scopes of the checkpoint were renamed: {show_renames(renames)}.'] if renames else []
-    lines += _listed('Missing in the checkpoint', missing)
-    lines += _listed('Of another shape or type', [
+    lines += listed('Missing in the checkpoint', missing)
+    lines += listed('Of another shape or type', [
         f'{name}: {_show(*theirs)} in the checkpoint, {_show(*ours)} in the model'
         for name, theirs, ours in misshaped])
-    lines += _listed('In the checkpoint and not used (this alone is no error)', unused)
+    lines += listed('In the checkpoint and not used (this alone is no error)', unused)
     facts = _Facts(names, held, missing, misshaped)
     advice = [text for applies, text in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
     lines += ['Likely cause: ' + text.format(**facts.words()) for text in advice]
@@ -110,8 +110,7 @@ class _Facts:
 
     def biases_for_batch_norm(self):
         extra = set(self.held) - set(self.names)
-        return (any('/BatchNorm/' in name for name in self.missing)
-                and any(name.endswith('/biases') and not _is_logits(name) for name in extra))
+        return any(name.split('/BatchNorm/')[0] + '/biases' in extra for name in self.missing if '/BatchNorm/' in name)
 
     def training_state_missing(self):
         slots = {name for name in self.missing if not name.endswith('/ExponentialMovingAverage')
@@ -196,7 +195,7 @@ def _prefix_of(missing, held):
     return next((prefix for prefix in below if all(prefix + name in held for name in missing)), '')
 
 
-def _listed(title, entries):
+def listed(title, entries):
     """Lines for a list of entries, cut after 20."""
     if not entries:
         return []

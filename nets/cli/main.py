@@ -13,6 +13,7 @@ from nets.cli import common
 # Command, and what the list of commands says of it. Its module is `nets.cli.commands.<command>`, with `DESCRIPTION`,
 # `add_arguments(parser)` and `run(arguments)`, which returns a dict of results, with an `exit_code` if that is not 0.
 COMMANDS = {
+    'inspect': 'what a file of weights is, holds and fits',
     'convert': 'weights of Keras, torchvision and timm into checkpoints, and back',
     'extract': 'features of images into a file',
 }
