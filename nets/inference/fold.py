@@ -1,0 +1,183 @@
+"""A network at inference as fast as TensorFlow runs it: constants for variables, batch norm inside convolutions.
+
+At inference batch normalisation is a scale and a shift of each channel, so it can go into the weights and biases of
+the convolution before it: `gamma / sqrt(variance + epsilon)` times the weights. The products are taken in float64 and
+rounded once. What has no convolution right before it (`preact` and `postnorm` of v2) keeps its operation.
+
+    session, images, tensors = fold.folded_session('resnet_v1_50', 'resnet_v1_50.ckpt', ['global_pool'])
+    features = session.run(tensors['global_pool'], {images: batch})
+"""
+
+import collections
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from nets import convolution, nets_factory
+from nets.checkpoints import restore
+from nets.inference import frozen
+
+IMAGES = 'images'  # name of the placeholder
+
+# `nodes`: `frozen.Nodes`; `images`: name of the placeholder; `end_points`: ordered dict from an end point's name to the
+# name of its operation.
+Folded = collections.namedtuple('Folded', ['nodes', 'images', 'end_points'])
+
+
+def folded_session(network, checkpoint, end_points, num_classes=None, image_shape=(None, None, None, 3), config=None,
+                   moving_averages=False, **kwargs):
+    """A session on a folded network, in a graph of its own.
+
+    Args:
+        network: Name of the network, a key of `nets_factory.NETWORKS`.
+        checkpoint: A checkpoint's prefix, one of its files, or a directory.
+        end_points: Names of end points; None for all.
+        num_classes: Number of logits; 0 or None for a network without them.
+        image_shape: Shape of the images, `(batch, height, width, channels)`; all but the channels may be None.
+        config: `tf.ConfigProto`; None for `session_config()`.
+        moving_averages: Whether to read the averages of the weights.
+        **kwargs: Other arguments of the network, such as `global_pool` and `output_stride`.
+
+    Returns:
+        A `tf.Session`, the placeholder of the images, and an ordered dict from end point to tensor.
+
+    Raises:
+        ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
+    """
+    folded = fold(network, checkpoint, end_points, num_classes, image_shape, moving_averages, **kwargs)
+    return session_of(folded, config)
+
+
+def session_of(folded, config=None):
+    """A session on what `fold` returned; see `folded_session`."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(folded.nodes.graph_def(), name='')
+    tensors = collections.OrderedDict((name, graph.get_tensor_by_name(operation + ':0'))
+                                      for name, operation in folded.end_points.items())
+    images = graph.get_tensor_by_name(folded.images + ':0')
+    return tf.Session(graph=graph, config=config or session_config()), images, tensors
+
+
+def session_config():
+    """The settings of sessions for inference; benchmarks/README.md has what others gave."""
+    return tf.ConfigProto()
+
+
+def fold(network, checkpoint, end_points, num_classes=None, image_shape=(None, None, None, 3), moving_averages=False,
+         one_op_groups=None, **kwargs):
+    """Folds a network with the values of a checkpoint.
+
+    Args:
+        one_op_groups: Whether grouped convolutions are one operation each; None decides by the processor, as some
+            cannot run that.
+        network, checkpoint, end_points, num_classes, image_shape, moving_averages, **kwargs: As in `folded_session`.
+
+    Returns:
+        `Folded`.
+
+    Raises:
+        ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
+    """
+    nets_factory.get_network_fn(network, num_classes)  # knows what to say of an unknown name
+    builder, arg_scope, _ = nets_factory.NETWORKS[network]
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [None, None, None, image_shape[3]], name=IMAGES)
+        with slim.arg_scope(arg_scope(weight_decay=0.0)), slim.arg_scope([convolution.grouped], one_op=one_op_groups):
+            _, known = builder(images, num_classes=num_classes, is_training=False, **kwargs)
+        tensors = choose_end_points(known, end_points)
+        load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages)
+        with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+            load(session)
+            return fold_session(session, images, tensors, image_shape)
+
+
+def fold_session(session, images, tensors, image_shape=None):
+    """Folds the graph of a session with the values that its variables have there.
+
+    Args:
+        session: `tf.Session` on the graph of a network at inference.
+        images: The placeholder of the images.
+        tensors: Ordered dict from end point to tensor.
+        image_shape: Shape of the images; None for that of the placeholder.
+
+    Returns:
+        `Folded`.
+    """
+    operations = collections.OrderedDict((name, tensor.op.name) for name, tensor in tensors.items())
+    with session.graph.as_default():
+        values = session.run({variable.op.name: variable for variable in tf.global_variables()})
+    nodes = frozen.freeze(session.graph, [images.op.name] + list(operations.values()), values)
+    if image_shape is not None:
+        nodes[images.op.name].attr['shape'].shape.CopyFrom(tf.TensorShape(image_shape).as_proto())
+    fold_batch_norms(nodes)
+    return Folded(nodes, images.op.name, operations)
+
+
+def choose_end_points(known, names):
+    """Those of the end points that are wanted, an ordered dict.
+
+    Args:
+        known: Dict from name to anything.
+        names: The wanted names, or None for all.
+
+    Raises:
+        ValueError: If a name is unknown; the message lists those that are known.
+    """
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f'There is no end point {name!r}; the network has {", ".join(known)}.')
+    return collections.OrderedDict((name, known[name]) for name in (known if names is None else names))
+
+
+def fold_batch_norms(nodes):
+    """Multiplies batch normalisation into the convolutions before it, in place."""
+    consumers = nodes.consumers()
+    for name, node in list(nodes.items()):
+        if node.op not in ('FusedBatchNorm', 'FusedBatchNormV2', 'FusedBatchNormV3') or node.attr['is_training'].b:
+            continue
+        found = _convolutions(nodes, consumers, node.input[0])
+        if found is None or node.attr['data_format'].s == b'NCHW':
+            continue
+        net, convolutions, biases = found
+        scale, shift = scale_and_shift(nodes, node)
+        parts = np.split(scale, len(convolutions))
+        for one, part in zip(convolutions, parts):
+            weights = nodes.constants[one.input[1]]
+            nodes.constants[one.name + '/weights'] = (weights.astype(np.float64) * part).astype(weights.dtype)
+            one.input[1] = one.name + '/weights'
+        nodes.constants[name + '/biases'] = (shift + scale * biases).astype(weights.dtype)
+        nodes[name] = tf.NodeDef(name=name, op='BiasAdd', input=[net, name + '/biases'])
+        nodes[name].attr['T'].CopyFrom(node.attr['T'])
+    nodes.prune()
+
+
+def scale_and_shift(nodes, node):
+    """What batch normalisation multiplies by and adds at inference, in float64."""
+    gamma, beta, mean, variance = (nodes.constants[reference].astype(np.float64) for reference in node.input[1:5])
+    with np.errstate(invalid='ignore', divide='ignore'):  # damaged statistics give NaN, as they do unfolded
+        scale = gamma / np.sqrt(variance + node.attr['epsilon'].f)
+        return scale, beta - mean * scale
+
+
+def _convolutions(nodes, consumers, reference):
+    """What computes a tensor that nothing else reads, if that are convolutions, one for each group of channels.
+
+    Returns:
+        The name of the result before biases, the nodes of the convolutions, and the biases or 0; None if it is
+        something else.
+    """
+    node = nodes.get(reference)
+    if node is None or consumers[reference] > 1:
+        return None
+    if node.op == 'BiasAdd':
+        found = _convolutions(nodes, consumers, node.input[0])
+        return found and found[:2] + (found[2] + nodes.constants[node.input[1]].astype(np.float64),)
+    if node.op == 'Conv2D' and node.input[1] in nodes.constants and node.attr['data_format'].s != b'NCHW':
+        return reference, [node], 0.
+    if node.op == 'ConcatV2' and nodes.constants[node.input[-1]] in (3, -1):
+        parts = [_convolutions(nodes, consumers, one) for one in node.input[:-1]]
+        if all(part is not None and len(part[1]) == 1 and nodes[part[0]].op == 'Conv2D' and part[0] == one
+               for part, one in zip(parts, node.input)):
+            return reference, [part[1][0] for part in parts], 0.
+    return None

@@ -1,0 +1,62 @@
+"""Every network of the family, narrow and short, with a checkpoint and what a plain session makes of some images."""
+
+import golden
+import numpy as np
+import tensorflow.compat.v1 as tf
+from goldens import fill
+
+from nets import nets_factory, resnet
+from nets.inference import fold
+
+
+def narrow(name):
+    """A network's layout with few channels and two units a block."""
+    layout = nets_factory.networks_map[name].layout
+    num_blocks = len(layout.num_units)
+    layout = layout._replace(num_units=(2,) * num_blocks, depths=(8, 8, 16, 16)[:num_blocks])
+    if layout.cardinality > 1:
+        layout = layout._replace(cardinality=4, group_width=32)
+    return layout._replace(se_ratio=0.25) if layout.se_ratio else layout
+
+
+# One name for each layout that differs in more than its numbers of units and widths.
+NAMES = sorted({repr(narrow(name)): name for name in reversed(nets_factory.NETWORKS)}.values())
+
+
+def register(monkeypatch, name, **columns):
+    """Puts the narrow network into the factory, as `small`."""
+    small = resnet.network('small', narrow(name)._replace(**columns))
+    monkeypatch.setitem(nets_factory.NETWORKS, 'small', nets_factory.Network(
+        small, small.arg_scope, nets_factory.NETWORKS[name].preset))
+
+
+def save(path, batches, num_classes=3, **kwargs):
+    """Writes a checkpoint, and runs the network on batches of images in a plain session.
+
+    Returns:
+        The checkpoint's prefix, and the end points' values for each batch.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        placeholder = tf.placeholder(tf.float32, [None, None, None, 3])
+        _, end_points = nets_factory.get_network_fn('small', num_classes)(placeholder, **kwargs)
+        golden.fill_variables(session)
+        prefix = tf.train.Saver(tf.global_variables()).save(session, str(path / 'model.ckpt'))
+        return prefix, [session.run(end_points, {placeholder: images}) for images in batches]
+
+
+def run(prefix, batches, num_classes=3, end_points=None, **kwargs):
+    session, placeholder, tensors = fold.folded_session('small', prefix, end_points, num_classes, **kwargs)
+    with session:
+        return [session.run(tensors, {placeholder: images}) for images in batches]
+
+
+def relative(actual, expected):
+    """The largest difference over the largest value, of all end points of all batches."""
+    differences = []
+    for one, other in zip(actual, expected):
+        assert list(one) == list(other)
+        differences += [np.abs(one[name] - other[name]).max() / np.abs(other[name]).max() for name in other]
+    return max(differences)
+
+
+BATCHES = [fill.images((2, height, width, 3), 7) for height, width in ((32, 32), (33, 49))]

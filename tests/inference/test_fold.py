@@ -1,0 +1,83 @@
+"""The folded graph computes what the network computes."""
+
+import collections
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from narrow_networks import BATCHES, NAMES, narrow, register, relative, run, save
+
+from nets import resnet_utils
+from nets.inference import fold
+
+
+def ops(folded):
+    return collections.Counter(node.op for node in folded.nodes.values())
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_folded_equals_unfolded(name, monkeypatch, tmp_path):
+    register(monkeypatch, name)
+    prefix, expected = save(tmp_path, BATCHES)
+    assert relative(run(prefix, BATCHES), expected) < 1e-5
+
+
+@pytest.mark.parametrize('name', ['resnet_v1_50_beta', 'resnet_v2_50', 'resnext_50_32x4d',
+                                  'resnet_small_18', 'resnet_keras_50'])
+def test_folded_equals_unfolded_at_an_output_stride(name, monkeypatch, tmp_path):
+    register(monkeypatch, name)
+    root = narrow(name).root_block().stride
+    stride = resnet_utils.reachable_output_strides(narrow(name).blocks())[-3]
+    dense = {'global_pool': False, 'spatial_squeeze': False, 'output_stride': stride * root}
+    prefix, expected = save(tmp_path, BATCHES, **dense)
+    assert relative(run(prefix, BATCHES, **dense), expected) < 1e-5
+
+
+@pytest.mark.parametrize(('name', 'left'), [('resnet_v1_50', 0), ('resnet_keras_50', 0), ('resnext_50_32x4d', 0),
+                                            ('resnet_v2_50', 9)])
+def test_nothing_but_layers_is_left(name, left, monkeypatch, tmp_path):
+    """No variable, identity, shape, assertion or batch of small images, and batch norm only before v2's units."""
+    register(monkeypatch, name)
+    prefix, _ = save(tmp_path, [])
+    folded = fold.fold('small', prefix, None, 3, global_pool=False, spatial_squeeze=False, output_stride=8)
+    counts = ops(folded)
+    assert counts.pop('FusedBatchNormV3', 0) == left
+    assert set(counts) <= {'Placeholder', 'Conv2D', 'BiasAdd', 'Relu', 'AddV2', 'MaxPool', 'Pad', 'Split', 'ConcatV2',
+                           'Softmax'}
+    assert all(node in folded.nodes for node in folded.end_points.values())
+
+
+def test_names_that_clients_fetch_stay(monkeypatch, tmp_path):
+    register(monkeypatch, 'resnet_v1_50')
+    prefix, _ = save(tmp_path, [])
+    session, _, _ = fold.folded_session('small', prefix, None, 3)
+    with session:
+        for name in ('small/pool1/MaxPool', 'small/block1/unit_1/bottleneck_v1/Relu', 'small/pool5',
+                     'small/SpatialSqueeze', 'small/predictions/Reshape_1'):
+            assert session.graph.get_operation_by_name(name)
+
+
+def test_only_what_is_wanted_is_kept(monkeypatch, tmp_path):
+    register(monkeypatch, 'resnet_v1_50')
+    prefix, expected = save(tmp_path, BATCHES)
+    name = 'small/block1'
+    assert not [one for one in fold.fold('small', prefix, [name], 3).nodes if 'block2' in one]
+    actual = run(prefix, BATCHES, end_points=[name], image_shape=(2, None, None, 3))
+    assert relative(actual, [{name: one[name]} for one in expected]) < 1e-5
+    with pytest.raises(ValueError, match="no end point 'block1'; the network has small/conv1, "):
+        fold.fold('small', prefix, ['block1'], 3)
+
+
+def test_a_scale_is_folded_in_float64(monkeypatch, tmp_path):
+    register(monkeypatch, 'resnet_v1_18')
+    prefix, _ = save(tmp_path, [])
+    folded = fold.fold('small', prefix, ['small/conv1'], 3)
+    reader = tf.train.NewCheckpointReader(prefix)
+    weights, gamma, beta, mean, variance = (
+        reader.get_tensor('small/conv1/' + name).astype(np.float64) for name in
+        ('weights', 'BatchNorm/gamma', 'BatchNorm/beta', 'BatchNorm/moving_mean', 'BatchNorm/moving_variance'))
+    scale = gamma / np.sqrt(variance + np.float32(1.001e-5))  # TensorFlow raises epsilon to this
+    constants = folded.nodes.constants
+    np.testing.assert_array_equal(constants['small/conv1/Conv2D/weights'], (weights * scale).astype(np.float32))
+    np.testing.assert_array_equal(constants['small/conv1/BatchNorm/FusedBatchNormV3/biases'],
+                                  (beta - mean * scale).astype(np.float32))
