@@ -26,7 +26,7 @@ except ImportError:  # Windows
 NAMES_SUFFIX = '.names.txt'
 _CALL, _JOURNAL = 'call.json', 'journal.jsonl'
 _SYNC_SECONDS = 1.0
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 23
 
 
 class Rows:

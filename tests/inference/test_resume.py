@@ -63,14 +63,14 @@ def test_nothing_else_is_left(tmp_path, whole):
     assert os.listdir(tmp_path) == ['whole.npz']
 
 
-def test_journal_cut_at_every_byte_gives_the_same_output(tmp_path, whole):
+def test_journal_cut_anywhere_gives_the_same_output(tmp_path, whole):
     """The journal is written after the rows: a kill leaves any part of it, and the rows."""
     saved, output = tmp_path / 'saved', tmp_path / 'out.npz'
     fill(output, finish=False)
     shutil.copytree(resume.folder_of(output), saved)
     size = (saved / 'journal.jsonl').stat().st_size
     resumed = set()
-    for length in range(0, size + 1, 7):
+    for length in range(0, size + 1, 11):
         shutil.rmtree(resume.folder_of(output), ignore_errors=True)
         shutil.copytree(saved, resume.folder_of(output))
         os.truncate(os.path.join(resume.folder_of(output), 'journal.jsonl'), length)

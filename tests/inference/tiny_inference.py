@@ -2,12 +2,17 @@
 
 import io
 import os
+import resource
+import sys
+import threading
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tqdm
 from PIL import Image
 
 from nets import nets_factory, resnet
+from nets.cli import main
 
 NAME = 'tiny_inference'
 SIZE = 32
@@ -59,3 +64,20 @@ def write_images(directory, count, height=34, width=40):
         with open(path, 'wb') as file:
             file.write(contents[number * 7 % len(contents)])
     return paths
+
+
+def command(arguments, log):
+    """Runs the command `nets` with the network, in a process of its own; returns nothing.
+
+    Args:
+        arguments: the command line.
+        log: path of a file that gets what is printed, and at the end the exit code and the largest memory in KiB.
+    """
+    with open(log, 'w') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        register()
+        tqdm.tqdm.set_lock(threading.RLock())  # its own one of processes would outlive a kill
+        code = main.main(arguments)
+        print(f'exit code {code}, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss} KiB', flush=True)
+    sys.exit(code)

@@ -16,6 +16,6 @@ def write(path, rows):
     with open(path, 'wb') as file:
         npz.write_header(file, (rows.count,) + shape, rows.dtype)
         for _, arrays in rows.blocks():
-            file.write(arrays[end_point].tobytes())
+            file.write(arrays[end_point])
     with open(path + resume.NAMES_SUFFIX, 'w', encoding='utf-8', errors='surrogateescape', newline='\n') as file:
         file.writelines(name.translate(_NEWLINES) + '\n' for name in rows.names())

@@ -25,7 +25,7 @@ def write(path, rows):
             with _member(archive, end_point) as file:
                 write_header(file, (rows.count,) + shape, rows.dtype)
                 for _, arrays in rows.blocks([end_point]):
-                    file.write(arrays[end_point].tobytes())
+                    file.write(arrays[end_point])
 
 
 def write_header(file, shape, dtype):
