@@ -16,6 +16,7 @@ COMMANDS = {
     'inspect': 'what a file of weights is, holds and fits',
     'convert': 'weights of Keras, torchvision and timm into checkpoints, and back',
     'extract': 'features of images into a file',
+    'predict': 'the likeliest classes of images, and where the network sees them',
 }
 
 

@@ -27,15 +27,15 @@ def register():
     nets_factory.NETWORKS[NAME] = NETWORK
 
 
-def write_checkpoint(directory, num_classes=NUM_CLASSES, seed=0):
+def write_checkpoint(directory, num_classes=NUM_CLASSES, seed=0, name=NAME, factor=1):
     """Writes a checkpoint with random weights and statistics of batch norm; returns its prefix."""
     rng = np.random.RandomState(seed)
     with tf.Graph().as_default(), tf.Session() as session:
-        nets_factory.get_network_fn(NAME, num_classes)(tf.placeholder(tf.float32, [None, SIZE, SIZE, 3]))
+        nets_factory.get_network_fn(name, num_classes)(tf.placeholder(tf.float32, [None, SIZE, SIZE, 3]))
         for variable in tf.global_variables():
             shape = variable.shape.as_list()
             value = rng.uniform(0.5, 1.5, shape) if 'variance' in variable.op.name else rng.normal(0, 0.5, shape)
-            session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+            session.run(variable.initializer, {variable.initializer.inputs[1]: value * factor})
         return tf.train.Saver().save(session, os.path.join(str(directory), 'model.ckpt'), write_meta_graph=False)
 
 
