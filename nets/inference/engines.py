@@ -60,8 +60,7 @@ def _tensorflow(*args, **kwargs):
 
 
 def _onnxruntime(*args, **kwargs):
-    for package in ('onnx', 'onnxruntime'):
-        onnx_file.imported(package)  # before the minute's work
+    onnx_file.require()
     folded = fold.fold(*args, one_op_groups=True, **kwargs)
     return Engine(onnx_file.session_fn(onnx_file.serialize(folded), folded.end_points), lambda: None)
 

@@ -79,17 +79,38 @@ def fold(network, checkpoint, end_points, num_classes=None, image_shape=(None, N
     Raises:
         ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
     """
+    return fold_and_run(network, checkpoint, end_points, num_classes, image_shape, (), moving_averages, one_op_groups,
+                        **kwargs)[0]
+
+
+def fold_and_run(network, checkpoint, end_points, num_classes, image_shape, batches, moving_averages=False,
+                 one_op_groups=None, **kwargs):
+    """Folds a network, and runs it as it was before, for comparison.
+
+    Args:
+        end_points: As in `folded_session`, or a function of the known ones that returns the names.
+        batches: Images, a list of arrays.
+        network, checkpoint, num_classes, image_shape, moving_averages, **kwargs: As in `fold`.
+        one_op_groups: As in `fold`; True only without images, as not all processors run that.
+
+    Returns:
+        `Folded`, and a list of pairs: images, and a dict from end point to the array that the plain network gives.
+
+    Raises:
+        ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
+    """
     nets_factory.get_network_fn(network, num_classes)  # knows what to say of an unknown name
     builder, arg_scope, _ = nets_factory.NETWORKS[network]
-    with tf.Graph().as_default():
+    with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, None, None, image_shape[3]], name=IMAGES)
         with slim.arg_scope(arg_scope(weight_decay=0.0)), slim.arg_scope([convolution.grouped], one_op=one_op_groups):
             _, known = builder(images, num_classes=num_classes, is_training=False, **kwargs)
-        tensors = choose_end_points(known, end_points)
+        tensors = choose_end_points(known, end_points(known) if callable(end_points) else end_points)
         load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages)
-        with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+        with tf.Session(graph=graph, config=tf.ConfigProto(device_count={'GPU': 0})) as session:
             load(session)
-            return fold_session(session, images, tensors, image_shape)
+            folded = fold_session(session, images, tensors, image_shape)
+            return folded, [(batch, session.run(tensors, {images: batch})) for batch in batches]
 
 
 def fold_session(session, images, tensors, image_shape=None):

@@ -1,4 +1,6 @@
-"""Writers of folded networks, one for each format. Each has `write(folded, path)` and `load(path, end_points)`.
+"""Writers of folded networks, one module for each format.
 
-`load` runs the written file as its users would: it returns a function from images to a dict of arrays.
+Each has `write(folded, path, preset)`, which returns a dict of what users of the result need to know, and
+`load(path, folded)`, a context manager: a function from images to a dict of arrays, which runs the written file as its
+users will.
 """

@@ -17,10 +17,12 @@ OPSET = 17
 _IR_VERSION = 8  # goes with it (onnx 1.12)
 
 
-def write(folded, path):
+def write(folded, path, preset):
     """Writes the file; see `nets.inference.formats`."""
+    del preset
     with open(path, 'wb') as file:
         file.write(serialize(folded))
+    return {'opset': OPSET}
 
 
 @contextlib.contextmanager
@@ -46,6 +48,12 @@ def session_fn(model, end_points):
         return dict(zip(names, session.run(names, {images: batch})))
 
     return run
+
+
+def require():
+    """Raises an ImportError unless all packages of the extra `onnx` are there."""
+    for name in ('onnx', 'onnxruntime'):
+        imported(name)
 
 
 def imported(name):
