@@ -78,6 +78,7 @@ def _call(extractor, source, images_spec, options):
         'network': wanted.network,
         'checkpoint': [os.path.abspath(wanted.checkpoint), weights.fingerprint(wanted.checkpoint)],
         'moving_averages': bool(options.get('moving_averages')),
+        'engine': options.get('engine', 'tensorflow'),
         'image_size': wanted.preset.image_size,
         'preprocessing': [wanted.preset.preprocessing, wanted.preset.options],
         'spatial_average': bool(options.get('spatial_average')),

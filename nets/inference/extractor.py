@@ -4,7 +4,6 @@ import functools
 import os
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from nets.checkpoints import preset_file
 from nets.inference import graph, images
@@ -19,7 +18,8 @@ class FeatureExtractor:
         with FeatureExtractor('resnet_v1_50', 'resnet_v1_50.ckpt') as extractor:
             features = extractor(['cat.jpg', 'dog.jpg'])['global_pool']
 
-    It has a graph and a session of its own; the default graph stays as it is.
+    The network is in a graph of its own, with batch norm folded into its convolutions; the default graph stays as it
+    is.
 
     Attributes:
         weights: `nets.inference.weights.Weights`: checkpoint, network and preset.
@@ -30,7 +30,7 @@ class FeatureExtractor:
 
     def __init__(self, network, checkpoint, end_points=('global_pool',), image_size=None, preprocessing=None,
                  spatial_average=False, dtype='float32', batch_size=32, num_classes=None, moving_averages=False,
-                 num_parallel_calls=4):
+                 num_parallel_calls=4, engine='tensorflow'):
         """Builds the network and loads its weights.
 
         Args:
@@ -45,9 +45,11 @@ class FeatureExtractor:
             num_classes: int, the number of logits; None for what the checkpoint holds.
             moving_averages: bool, whether to load the moving averages of the weights.
             num_parallel_calls: int, the number of images that are decoded at a time.
+            engine: str, what computes: 'tensorflow', or 'onnxruntime' where it is installed.
 
         Raises:
             ValueError: If a name is unknown or a number out of range, or the checkpoint cannot be read or does not fit.
+            ImportError: If the engine's packages are not installed.
         """
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be one of {", ".join(DTYPES)}; got {dtype!r}.')
@@ -60,15 +62,11 @@ class FeatureExtractor:
         self._num_parallel_calls = num_parallel_calls
         self._row_shapes = None
         preset = self.weights.preset
-        self._session, self._images, tensors = graph.make_session(
-            self.weights.network, self.weights.checkpoint, end_points, preset.image_size, preset.num_classes,
+        self._engine = graph.open_engine(
+            engine, self.weights.network, self.weights.checkpoint, end_points, preset.image_size, preset.num_classes,
             moving_averages)
-        if spatial_average:
-            with self._session.graph.as_default():
-                tensors = {name: tf.reduce_mean(tensor, [1, 2]) if tensor.shape.ndims == 4 else tensor
-                           for name, tensor in tensors.items()}
-        self._tensors = tensors
-        self.end_points = tuple(tensors)
+        self._spatial_average = spatial_average
+        self.end_points = tuple(dict.fromkeys(end_points))
 
     def __enter__(self):
         return self
@@ -77,8 +75,8 @@ class FeatureExtractor:
         self.close()
 
     def close(self):
-        """Frees the session; the extractor cannot be used after it."""
-        self._session.close()
+        """Frees the network; the extractor cannot be used after it."""
+        self._engine.close()
 
     def __call__(self, images_):
         """Computes the features of images.
@@ -163,8 +161,10 @@ class FeatureExtractor:
     def _compute(self, prepared):
         if not len(prepared):
             return {name: np.zeros((0,) + shape, self.dtype) for name, shape in self.row_shapes().items()}
-        rows = self._session.run(self._tensors, {self._images: prepared})
-        return {name: self._stored(name, array) for name, array in rows.items()}
+        rows = self._engine(np.asarray(prepared, np.float32))
+        if self._spatial_average:
+            rows = {name: array.mean((1, 2)) if array.ndim == 4 else array for name, array in rows.items()}
+        return {name: self._stored(name, rows[name]) for name in self.end_points}
 
     def _stored(self, name, array):
         """An array in the type to store it in."""

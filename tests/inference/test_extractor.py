@@ -58,11 +58,16 @@ def assert_equal(actual, expected):
 
 
 @pytest.mark.parametrize('size', [32, 33])
-@pytest.mark.parametrize('batch_size', [1, 3, 32])
-def test_prepared_arrays_give_what_a_plain_session_gives(checkpoint, size, batch_size):
+@pytest.mark.parametrize(('batch_size', 'engine'), [(1, 'tensorflow'), (3, 'tensorflow'), (32, 'tensorflow'),
+                                                    (3, 'onnxruntime')])
+def test_prepared_arrays_give_what_a_plain_session_gives(checkpoint, size, batch_size, engine):
+    if engine == 'onnxruntime':
+        pytest.importorskip('onnx')
+        pytest.importorskip('onnxruntime')
     prepared = np.random.RandomState(0).normal(size=(7, size, size, 3))
     end_points = [LOGITS, BLOCK1, 'global_pool', 'predictions']
-    with FeatureExtractor(tiny.NAME, checkpoint, end_points, image_size=size, batch_size=batch_size) as extractor:
+    with FeatureExtractor(tiny.NAME, checkpoint, end_points, image_size=size, batch_size=batch_size,
+                          engine=engine) as extractor:
         assert_equal(extractor(prepared), plain(checkpoint, prepared, end_points))
 
 
@@ -233,6 +238,13 @@ def test_checkpoint_without_logits_gives_features(tmp_path):
         FeatureExtractor(tiny.NAME, checkpoint, ['predictions'])
 
 
+def test_closed_extractor_says_so(checkpoint):
+    with FeatureExtractor(tiny.NAME, checkpoint) as extractor:
+        pass
+    with pytest.raises(ValueError, match='closed'):
+        extractor(np.zeros((1, tiny.SIZE, tiny.SIZE, 3), np.float32))
+
+
 def test_class_is_reachable_from_the_package():
     assert nets.FeatureExtractor is FeatureExtractor
 
@@ -243,6 +255,7 @@ def test_class_is_reachable_from_the_package():
     ({'end_points': []}, 'must be a list of one name'), ({'network': 'resnet_v3'}, "Unknown network 'resnet_v3'"),
     ({'network': None}, 'network must be given'), ({'preprocessing': 'lenet'}, "must be one of vgg.*'lenet'"),
     ({'image_size': 0}, 'whole number of pixels from 1; got 0'), ({'dtype': 'int8'}, "float32, float16; got 'int8'"),
+    ({'engine': 'torch'}, "tensorflow, onnxruntime; got 'torch'"),
     ({'batch_size': 0}, 'batch_size must be a whole number from 1; got 0'),
     ({'network': 'resnet_v1_14'}, 'does not fit'), ({'num_classes': 7}, 'does not fit'),
     ({'checkpoint': '/nowhere/model.ckpt'}, 'no checkpoint at /nowhere/model.ckpt')])

@@ -22,13 +22,18 @@ def _tiny(monkeypatch):
         V2_BUILDER, V2_BUILDER.arg_scope, nets_factory.Preset(tiny.SIZE, 'inception', 1)))
 
 
-@pytest.mark.parametrize('size', [32, 33])
-@pytest.mark.parametrize('name', [tiny.NAME, V2])
-def test_mean_of_a_class_activation_map_plus_bias_is_the_logit(tmp_path, name, size):
+@pytest.mark.parametrize(('name', 'size', 'engine'), [
+    (tiny.NAME, 32, 'tensorflow'), (tiny.NAME, 33, 'tensorflow'), (V2, 32, 'tensorflow'), (V2, 33, 'tensorflow'),
+    (V2, 32, 'onnxruntime')])
+def test_mean_of_a_class_activation_map_plus_bias_is_the_logit(tmp_path, name, size, engine):
+    if engine == 'onnxruntime':
+        pytest.importorskip('onnx')
+        pytest.importorskip('onnxruntime')
     checkpoint = tiny.write_checkpoint(tmp_path, name=name)
     prepared = np.random.RandomState(1).normal(size=(3, size, size, 3))
     logits = f'{name}/logits'
-    with FeatureExtractor(name, checkpoint, [graph.CLASS_ACTIVATION_MAPS, logits], image_size=size) as extractor:
+    with FeatureExtractor(name, checkpoint, [graph.CLASS_ACTIVATION_MAPS, logits], image_size=size,
+                          engine=engine) as extractor:
         rows = extractor(prepared)
     bias = tf.train.load_variable(checkpoint, f'{logits}/biases')
     assert rows[graph.CLASS_ACTIVATION_MAPS].shape[1] > 1

@@ -43,13 +43,15 @@ def add_network_arguments(parser):
     parser.add_argument('--batch_size', type=int, default=32, metavar='N', help='images computed at a time (32)')
     parser.add_argument('--num_preprocessing_threads', type=int, default=4, metavar='N',
                         help='images decoded at a time (4)')
+    parser.add_argument('--engine', choices=('tensorflow', 'onnxruntime'), default='tensorflow',
+                        help='what computes; onnxruntime wants to be installed')
 
 
 def network_options(arguments):
     """The arguments of `add_network_arguments` as those of `FeatureExtractor`."""
     return {'image_size': arguments.image_size, 'preprocessing': arguments.preprocessing,
             'moving_averages': arguments.moving_averages, 'batch_size': arguments.batch_size,
-            'num_parallel_calls': arguments.num_preprocessing_threads}
+            'num_parallel_calls': arguments.num_preprocessing_threads, 'engine': arguments.engine}
 
 
 def run(arguments):
