@@ -85,12 +85,13 @@ def read_step(path):
         path: The prefix of a checkpoint in either format.
 
     Returns:
-        An int, or None if the checkpoint holds no `global_step`.
+        An int, or None if the checkpoint holds no single number of the name `global_step`.
 
     Raises:
         ValueError: The file is damaged, incomplete or no checkpoint.
     """
-    if 'global_step' not in read_shapes(path):
+    shape, _ = read_shapes(path).get('global_step', (None, None))
+    if shape != ():
         return None
     return int(read_tensor(open_reader(path), path, 'global_step'))
 

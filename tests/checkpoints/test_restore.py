@@ -272,4 +272,5 @@ def test_truncated_files_end_in_one_clear_error(tmp_path, kind, share):
 
 
 def test_read_step_of_a_checkpoint_without_one(tmp_path):
-    assert restore.read_step(_save(tmp_path, {'a': np.ones(2, np.float32)})) is None
+    for name in ('a', 'global_step'):
+        assert restore.read_step(_save(tmp_path, {name: np.ones(2, np.float32)})) is None
