@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory
-from nets.checkpoints import built, formats, keras_names, origins, preset_file, restore, whole_files
+from nets.checkpoints import built, formats, keras_names, origins, preset_file, restore, tables, whole_files
 from nets.checkpoints import verify as verification
 from nets.checkpoints.writers import checkpoint, keras_file, safetensors_file
 
@@ -128,12 +128,12 @@ def _to_slim(weights, origin, network):
     """From Keras or torch."""
     arrays = {name: weights.read(name) for name in weights.shapes}
     fit = origins.Fit(arrays, origin)
-    with built.network(network, fit.num_classes()) as graph:
-        expected = {name: tuple(variable.shape.as_list()) for name, variable in graph.variables.items()}
+    scope = tables.scope(network)
+    expected = {name[len(scope) + 1:]: shape for name, shape in tables.variables(network, fit.num_classes()).items()}
     source_expected = dict(expected, **_biases(expected)) if origin.folds else expected
     fit.check(source_expected, weights.path, network)
     variables = keras_names.fold_biases(fit.variables) if origin.folds else fit.variables
-    return _Plan('slim', {f'{graph.scope}/{name}': variables[name] for name in expected}, weights.step or 0,
+    return _Plan('slim', {f'{scope}/{name}': variables[name] for name in expected}, weights.step or 0,
                  fit.num_classes(), origin, [_FOLDED] * origin.folds, fit.converted, arrays)
 
 

@@ -88,6 +88,22 @@ def check(preset):
     return preset
 
 
+def resized(preset, size):
+    """A preset for images of another size, whose short side before the crop, if it has one, keeps its proportion.
+
+    Args:
+        preset: A `Preset`.
+        size: Int, in pixels.
+
+    Returns:
+        A `Preset`.
+    """
+    options = dict(preset.options)
+    if 'resize_side' in options:
+        options['resize_side'] = math.ceil(options['resize_side'] * size / preset.image_size)
+    return check(preset._replace(image_size=size, options=options))
+
+
 def preprocess_fn(preset, is_training=False):
     """The preprocessing of a preset, with its values.
 

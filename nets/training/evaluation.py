@@ -40,9 +40,9 @@ def evaluate(config):
         ValueError: The configuration cannot work, an image is corrupt (without `skip_corrupt`), a label is
             no class, or not every example came up exactly once.
     """
-    task = inputs.make_task(config.model_name, config.data, is_training=False)
     files.writable_dir(config.eval_dir, 'eval_dir')
     path = restore.find_checkpoint(config.checkpoint_path)
+    task = inputs.make_task(config.model_name, config.data, is_training=False, checkpoint_path=path)
     step = restore.read_step(path)
     skipped = []
     with tf.Graph().as_default():

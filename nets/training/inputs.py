@@ -1,19 +1,24 @@
 """From names in a configuration to a network, its images and its labels."""
 
 import collections
+import logging
 
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory
+from nets.checkpoints import preset_file
 from nets.data import datasets, pipeline
 from nets.data import preprocessing as presets
 
-# network_fn: see `nets_factory`. num_classes: after the offset. image_size: in pixels. preprocessing: a name.
+logger = logging.getLogger(__name__)
+
+# network_fn: see `nets_factory`. num_classes: after the offset. image_size: in pixels. preprocessing: a name. preset:
+# that of the checkpoint, a `preset_file.Preset`, or None to prepare images as the preprocessing does by itself.
 Task = collections.namedtuple(
-    'Task', ('network_fn', 'dataset', 'num_classes', 'class_names', 'image_size', 'preprocessing'))
+    'Task', ('network_fn', 'dataset', 'num_classes', 'class_names', 'image_size', 'preprocessing', 'preset'))
 
 
-def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=None):
+def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=None, checkpoint_path=None):
     """Looks up all that a configuration names.
 
     Args:
@@ -22,16 +27,18 @@ def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=
         is_training: What batch norm is built with; see `freezing.training_mode`.
         weight_decay: L2 factor on the convolutions' weights.
         batch_norm_decay: Decay of the batch norms' moving statistics; None for the network's own.
+        checkpoint_path: Where the weights come from; the preset beside it, if there is one, goes before the network's.
+            None for random weights.
 
     Returns:
         A `Task`.
 
     Raises:
-        ValueError: A name is unknown, or the data set is not there.
+        ValueError: A name is unknown, the data set is not there, or the checkpoint's preset cannot be honoured.
     """
-    preset = nets_factory.get_network_fn(model_name, 1).preset
-    preprocessing = _preprocessing_name(data.preprocessing_name) or preset.preprocessing
-    presets.get_preprocessing(preprocessing, is_training=False)
+    published = nets_factory.get_network_fn(model_name, 1).preset
+    given = _preprocessing_name(data.preprocessing_name)
+    presets.get_preprocessing(given or published.preprocessing, is_training=False)
     dataset = datasets.get_dataset(
         data.dataset_name, data.dataset_split_name, data.dataset_dir, data.file_pattern)
     num_classes = dataset.num_classes - data.labels_offset
@@ -41,9 +48,13 @@ def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=
     arg_scope_kwargs = {} if batch_norm_decay is None else {'batch_norm_decay': batch_norm_decay}
     network_fn = nets_factory.get_network_fn(
         model_name, num_classes, weight_decay, is_training, **arg_scope_kwargs)
-    size = data.image_size or network_fn.default_image_size
-    return Task(network_fn, dataset, num_classes, tuple(dataset.class_names[data.labels_offset:]), size,
-                preprocessing)
+    class_names = tuple(dataset.class_names[data.labels_offset:])
+    preset = _preset_beside(checkpoint_path, given, data.image_size)
+    if preset:
+        preset = preset._replace(network=model_name, num_classes=num_classes, class_names=class_names)
+        return Task(network_fn, dataset, num_classes, class_names, preset.image_size, preset.preprocessing, preset)
+    return Task(network_fn, dataset, num_classes, class_names, data.image_size or network_fn.default_image_size,
+                given or published.preprocessing, None)
 
 
 def next_batch(task, data, is_training, seed=None, skip_corrupt=None):
@@ -61,7 +72,8 @@ def next_batch(task, data, is_training, seed=None, skip_corrupt=None):
         `[batch, size, size, 3]`, or `[…, 1]` with `use_grayscale`; and the op that has to run before the
         first one.
     """
-    preprocess = presets.get_preprocessing(task.preprocessing, is_training)
+    preprocess = (preset_file.preprocess_fn(task.preset, is_training) if task.preset else
+                  presets.get_preprocessing(task.preprocessing, is_training))
     batches = pipeline.batches(
         task.dataset, preprocess, task.image_size, task.image_size, data.batch_size, is_training, seed=seed,
         num_parallel_calls=data.num_preprocessing_threads, skip_corrupt=skip_corrupt,
@@ -84,6 +96,22 @@ def session_config(clone_on_cpu):
     """
     device_count = {'GPU': 0} if clone_on_cpu else {}
     return tf.ConfigProto(allow_soft_placement=True, device_count=device_count)
+
+
+def _preset_beside(checkpoint_path, preprocessing_name, image_size):
+    """The preset of a checkpoint, unless the flags say otherwise; None if it has none."""
+    preset = preset_file.read(checkpoint_path) if checkpoint_path else None
+    if preset is None:
+        return None
+    if preprocessing_name not in (None, preset.preprocessing):
+        logger.info('The preset of %s, %s, is not used: --preprocessing_name=%s.', checkpoint_path,
+                    preset.preprocessing, preprocessing_name)
+        return None
+    if image_size not in (None, preset.image_size):
+        preset = preset_file.resized(preset, image_size)
+    logger.info('Images are prepared by the preset of %s: %s, %d pixels, %s.', checkpoint_path, preset.preprocessing,
+                preset.image_size, ', '.join(f'{key} {value}' for key, value in preset.options.items()))
+    return preset
 
 
 def _preprocessing_name(name):

@@ -9,7 +9,7 @@ import zlib
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import restore
+from nets.checkpoints import preset_file, restore
 from nets.training import (
     files,
     freezing,
@@ -54,14 +54,16 @@ def train(config):
     optimizers.check_optimizer(config.optimizer)
     schedules.check_policy(config.schedule)
     mode = freezing.training_mode(config.fine_tune.trainable_scopes)
-    task = inputs.make_task(config.model_name, config.data, mode, config.weight_decay,
-                            config.batch_norm_decay)
-    files.writable_dir(config.train_dir, 'train_dir')
     newest, start_step = saving.newest_checkpoint(config.train_dir)
+    task = inputs.make_task(config.model_name, config.data, mode, config.weight_decay, config.batch_norm_decay,
+                            checkpoint_path=newest or config.fine_tune.checkpoint_path)
+    files.writable_dir(config.train_dir, 'train_dir')
     if config.max_number_of_steps is not None and start_step >= config.max_number_of_steps:
         logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', newest,
                     start_step, config.max_number_of_steps)
         return TrainResult(start_step, None, newest, None, [])
+    if task.preset:
+        preset_file.write_file(os.path.join(config.train_dir, preset_file.DIRECTORY_FILE), task.preset)
     seed = seed_at(config.seed, start_step)
     with tf.Graph().as_default():
         tf.set_random_seed(seed)
