@@ -41,7 +41,7 @@ def grouped(inputs, weights, num_groups, stride, rate, padding, data_format, one
     Returns:
       A tensor.
     """
-    if one_op or (one_op is None and _device_groups()):
+    if one_op or (one_op is None and _device_groups(inputs)):
         if not isinstance(padding, str):  # oneDNN has no gradient for groups with explicit padding
             inputs, padding = pad(inputs, padding, data_format), 'VALID'
         return _convolve(inputs, weights, stride, rate, padding, data_format)
@@ -77,22 +77,24 @@ def _paddings(padding, data_format):
     return paddings
 
 
-def _device_groups():
+def _device_groups(inputs):
     """Whether the device of the operations that are being built runs and trains a grouped convolution."""
-    if not tf.config.experimental.list_physical_devices('GPU') or 'CPU' in tf.no_op('device').device.upper():
-        return cpu_groups()
-    return True
+    if tf.config.experimental.get_visible_devices('GPU'):
+        device = tf.identity(inputs, name='device').device  # an operation tells where those after it are put
+        if 'CPU' not in device.upper():
+            return True
+    return cpu_groups(inputs.dtype.base_dtype)
 
 
 @functools.lru_cache(maxsize=None)
-def cpu_groups():
-    """Whether this processor's kernels run and train a grouped convolution.
+def cpu_groups(dtype=tf.float32):
+    """Whether this processor's kernels run and train a grouped convolution of a type.
 
-    Those of oneDNN do; TensorFlow's own have no gradient and none that is fused with biases and activation. A small
-    one is tried, once in a process.
+    Those of oneDNN do for some types; TensorFlow's own have no gradient and none that is fused with biases and
+    activation. A small one is tried, once in a process.
     """
     with tf.Graph().as_default(), tf.device('/cpu:0'):
-        inputs, weights = tf.ones([1, 2, 2, 4]), tf.ones([1, 1, 2, 4])
+        inputs, weights = tf.ones([1, 2, 2, 4], dtype), tf.ones([1, 1, 2, 4], dtype)
         net = tf.nn.conv2d(inputs, weights, strides=[1, 1, 1, 1], padding='SAME')
         with tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
             try:

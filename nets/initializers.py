@@ -1,5 +1,7 @@
 """Initializers by name."""
 
+import inspect
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -19,6 +21,7 @@ INITIALIZERS.update({
     'random_normal': (tf.random_normal_initializer, (0.0, 0.05)),
     'random_uniform': (tf.random_uniform_initializer, (-0.05, 0.05)),
     'orthogonal': (tf.orthogonal_initializer, ()),
+    'constant': (tf.constant_initializer, ()),
     'zeros': (tf.zeros_initializer, ()),
     'ones': (tf.ones_initializer, ()),
 })
@@ -28,25 +31,34 @@ def get(initializer):
     """An initializer from what stands for one.
 
     Args:
-      initializer: An initializer (it is returned as it is), the class of one, a name, a number for a constant, or an
-        array of the shape of the variable.
+      initializer: An initializer of `tf.compat.v1` (it is returned as it is), the class or function that makes one, a
+        name, a number for a constant, or an array of the shape of the variable. The names' `random_*` and
+        `truncated_normal` are of 0.05, as Keras' are, `constant` is 0.
 
     Returns:
       A function `(shape, dtype=…, partition_info=…)`.
 
     Raises:
-      ValueError: If there is no initializer of that name; the message lists those that there are.
+      ValueError: If there is no initializer of that name (the message lists those that there are), or if it is one of
+        Keras 3, which would give the same numbers to all variables of a shape.
     """
     if isinstance(initializer, str):
         if initializer not in INITIALIZERS:
             raise ValueError('Unknown initializer {!r}; there are {}.'.format(initializer, ', '.join(INITIALIZERS)))
         function, arguments = INITIALIZERS[initializer]
         return function(*arguments)
-    if isinstance(initializer, type):
-        return initializer()
+    kind = initializer if isinstance(initializer, type) else type(initializer)
+    if kind.__module__.startswith('keras.'):
+        raise ValueError("Keras' initializers draw the same numbers for every variable of a shape; use a name ({}), or "
+                         'one of tf.compat.v1; got {!r}.'.format(', '.join(INITIALIZERS), initializer))
     if callable(initializer):
-        return initializer
-    return _from_array(np.asarray(initializer))
+        makes_one = isinstance(initializer, type) or 'shape' not in inspect.signature(initializer).parameters
+        return initializer() if makes_one else initializer
+    array = np.asarray(initializer)
+    if array.dtype.kind not in 'iuf':
+        raise ValueError('An initializer must be a name, a function, a number or an array of numbers; got {!r}.'.format(
+            initializer))
+    return _from_array(array)
 
 
 def _from_array(array):

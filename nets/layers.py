@@ -5,6 +5,7 @@ and the same place in `slim.arg_scope`, so that `slim.arg_scope([slim.conv2d], â
 """
 
 import math
+import operator
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
@@ -50,7 +51,7 @@ def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_form
         inputs.shape.assert_has_rank(4)
         channels = slim.utils.channel_dimension(
             inputs.shape, 'channels_first' if data_format == 'NCHW' else 'channels_last')
-        if num_groups < 1 or channels % num_groups or num_outputs % num_groups:
+        if operator.index(num_groups) < 1 or channels % num_groups or num_outputs % num_groups:
             raise ValueError('num_groups must divide the channels and the filters of {}, {} and {}; got {!r}.'.format(
                 sc.name, channels, num_outputs, num_groups))
         weights = _weight('weights', 'kernel', list(kernel_size) + [channels // num_groups, num_outputs], inputs,
@@ -138,7 +139,8 @@ def biased_batch_norm(inputs, biases_initializer=_ZEROS, **kwargs):
 
     Batch normalisation takes away what the biases add, but weights from elsewhere have them.
     """
-    data_format = kwargs.get('data_format', 'NHWC')
+    scoped = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.batch_norm), {})
+    data_format = kwargs.get('data_format') or scoped.get('data_format') or 'NHWC'
     channels = inputs.shape.as_list()[1 if data_format == 'NCHW' else -1]
     biases = _weight('biases', 'bias', [channels], inputs, biases_initializer, None, True, None)
     return batch_norm(tf.nn.bias_add(inputs, biases, data_format=data_format, name='BiasAdd'), **kwargs)
@@ -204,8 +206,8 @@ def conv2d_same(inputs, num_outputs, kernel_size, stride, rate=1, scope=None, **
     if stride == 1:
         return conv2d(inputs, num_outputs, kernel_size, stride=1, rate=rate, padding='SAME', scope=scope, **kwargs)
     if rate != 1:
-        raise ValueError('A convolution can have a stride or a rate above 1, not both; got stride {} and rate '
-                         '{}.'.format(stride, rate))
+        raise ValueError('A convolution can have a stride or a rate above 1, not both; got stride {} and rate {}. An '
+                         'output_stride that is reached before gives it a stride of 1.'.format(stride, rate))
     begin = (kernel_size - 1) // 2
     return conv2d(inputs, num_outputs, kernel_size, stride=stride, padding=(begin, kernel_size - 1 - begin),
                   scope=scope, **kwargs)

@@ -9,9 +9,12 @@
 import collections
 import functools
 import inspect
+import numbers
+import operator
 import typing
 
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 
 from nets import layers, resnet_network, resnet_utils, units
 
@@ -21,13 +24,14 @@ def _postnorm(net):
     return layers.batch_norm(net, activation_fn=tf.nn.relu, scope='postnorm')
 
 
-# A unit's function, the columns of a layout that it knows, and what finishes the last block's result, if anything.
-Unit = collections.namedtuple('Unit', ['fn', 'columns', 'finish'])
+# A unit's function, the scopes of its convolutions that may have the stride, the columns of a layout that it knows, and
+# what finishes the last block's result, if anything.
+Unit = collections.namedtuple('Unit', ['fn', 'convs', 'columns', 'finish'])
 _COLUMNS = ('strided_conv', 'padding', 'shortcut', 'se_ratio', 'zero_last_gamma')
 UNITS = {
-    'basic': Unit(units.basic, _COLUMNS, None),
-    'bottleneck': Unit(units.bottleneck, _COLUMNS + ('cardinality', 'group_width'), None),
-    'bottleneck_v2': Unit(units.bottleneck_v2, ('group_width',), _postnorm),
+    'basic': Unit(units.basic, ('conv1', 'conv2'), _COLUMNS, None),
+    'bottleneck': Unit(units.bottleneck, ('conv1', 'conv2', 'conv3'), _COLUMNS + ('cardinality', 'group_width'), None),
+    'bottleneck_v2': Unit(units.bottleneck_v2, ('conv2',), ('group_width',), _postnorm),
 }
 _UNIT_COLUMNS = _COLUMNS + ('cardinality',)  # those that units take as arguments
 
@@ -73,7 +77,7 @@ class Layout(typing.NamedTuple):
         Raises:
           ValueError: If a column has a value that it cannot have; the message says which it can.
         """
-        self._check(multi_grid)
+        self._check(depth_multiplier, multi_grid)
         unit_fn = UNITS[self.unit].fn
         blocks = []
         depths = self.base_depths(min_base_depth, depth_multiplier)
@@ -82,7 +86,7 @@ class Layout(typing.NamedTuple):
             args = [dict(unit) for _ in range(num_units)]
             args[0 if self.strided_unit == 'first' else -1]['stride'] = stride
             blocks.append(resnet_utils.Block('block{}'.format(i + 1), unit_fn, args))
-        for unit, rate in zip(blocks[-1].args, multi_grid or ()):
+        for unit, rate in zip(blocks[-1].args, [] if multi_grid is None else multi_grid):
             unit['unit_rate'] = rate
         return blocks
 
@@ -97,7 +101,7 @@ class Layout(typing.NamedTuple):
 
     def base_depths(self, min_base_depth=1, depth_multiplier=1):
         """The base depth of each block; the arguments are those of `blocks`."""
-        depths = self.depths or [64 * 2 ** i for i in range(len(self.num_units))]
+        depths = list(self.depths) or [64 * 2 ** i for i in range(len(self.num_units))]
         return [max(int(depth * depth_multiplier), min_base_depth) for depth in depths]
 
     def block_strides(self):
@@ -105,8 +109,11 @@ class Layout(typing.NamedTuple):
         others = (2,) * (len(self.num_units) - 1)
         return tuple(self.strides) or ((1,) + others if self.strided_unit == 'first' else others + (1,))
 
+    def changed(self):
+        """The columns that do not have their default, as a dict."""
+        return self._changed(self._fields)
+
     def _changed(self, names):
-        """Those of the columns that do not have their default, as a dict."""
         columns = {name: getattr(self, name) for name in names}
         return {name: value for name, value in columns.items() if value != self._field_defaults[name]}
 
@@ -120,27 +127,42 @@ class Layout(typing.NamedTuple):
                                  'the base depth is 64.'.format(self.group_width, base_depth))
         return dict(args, **self._changed(_UNIT_COLUMNS))
 
-    def _check(self, multi_grid):
-        """Checks the columns that nobody checks later."""
-        choices = [('unit', UNITS), ('strided_unit', ('first', 'last'))]
-        for name, allowed in choices + ([('root', resnet_network.ROOTS)] if isinstance(self.root, str) else []):
-            if getattr(self, name) not in allowed:
-                raise ValueError('{} must be one of {}; got {!r}.'.format(
-                    name, ', '.join(map(repr, allowed)), getattr(self, name)))
-        if not self.num_units or any(not isinstance(n, int) or n < 1 for n in self.num_units):
-            raise ValueError('num_units must be whole numbers from 1, one for each block; got {!r}.'.format(
-                self.num_units))
-        for name in ('depths', 'strides'):
+    def _check(self, depth_multiplier, multi_grid):
+        """Checks all columns, and what `blocks` takes besides."""
+        for name, allowed in [('unit', UNITS), ('strided_unit', ('first', 'last')), ('padding', units.PADDINGS),
+                              ('shortcut', units.SHORTCUTS), ('root', resnet_network.ROOTS)]:
             value = getattr(self, name)
-            if value and len(value) != len(self.num_units):
-                raise ValueError('{} must have one number for each of the {} blocks; got {!r}.'.format(
-                    name, len(self.num_units), value))
+            if value not in list(allowed) and not isinstance(value, resnet_network.Root):
+                raise ValueError('{} must be one of {}; got {!r}.'.format(name, ', '.join(map(repr, allowed)), value))
+        if self.strided_conv not in UNITS[self.unit].convs:
+            raise ValueError('strided_conv of the kind {!r} must be one of {}; got {!r}.'.format(
+                self.unit, ', '.join(map(repr, UNITS[self.unit].convs)), self.strided_conv))
+        num_blocks = len(_whole('num_units', self.num_units, 'one for each block'))
+        for name in ('depths', 'strides'):
+            _whole(name, getattr(self, name), 'one for each of the {} blocks'.format(num_blocks), {0, num_blocks})
+        for name in ('cardinality', 'group_width'):
+            _whole(name, [getattr(self, name)])
+        for name, value in (('root_multiplier', self.root_multiplier), ('depth_multiplier', depth_multiplier),
+                            ('batch_norm_epsilon', self.batch_norm_epsilon)):
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not value > 0:
+                raise ValueError('{} must be a number above 0; got {!r}.'.format(name, value))
         for name, value in self._changed(_UNIT_COLUMNS + ('group_width',)).items():
             if name not in UNITS[self.unit].columns:
                 raise ValueError('Units of the kind {!r} have no {}; got {!r}.'.format(self.unit, name, value))
-        if multi_grid is not None and len(multi_grid) != self.num_units[-1]:
-            raise ValueError('multi_grid must have one rate for each of the {} units of the last block; got {!r}.'
-                             .format(self.num_units[-1], multi_grid))
+        if multi_grid is not None:
+            _whole('multi_grid', multi_grid, 'one for each of the {} units of the last block'.format(
+                self.num_units[-1]), {self.num_units[-1]})
+
+
+def _whole(name, values, what='', lengths=None):
+    """The values as a list of ints, if they are whole numbers from 1 and as many as they must be."""
+    try:
+        result = [0 if isinstance(value, bool) else operator.index(value) for value in values]
+    except TypeError:
+        result = [0]
+    if min(result, default=1) < 1 or (len(result) not in lengths if lengths else not result):
+        raise ValueError('{} must be whole numbers from 1{}; got {!r}.'.format(name, what and ', ' + what, values))
+    return result
 
 
 # The parameters of a network after `inputs`, with their defaults. Those of slim's come first, in slim's order, and may
@@ -151,7 +173,7 @@ _PARAMETERS = collections.OrderedDict([
     ('depth_multiplier', 1), ('reuse', None), ('scope', None), ('multi_grid', None)])
 
 
-def network(name, layout, scope=None, default_image_size=224, order=(), module=__name__):
+def network(name, layout, scope=None, default_image_size=224, order=(), module=None):
     """Makes a network function of a layout.
 
     Args:
@@ -160,7 +182,7 @@ def network(name, layout, scope=None, default_image_size=224, order=(), module=_
       scope: The network's default scope; None for `name`.
       default_image_size: Int, in pixels.
       order: Names of the parameters that come first, where their order is not that of `resnet_v1.resnet_v1_50`.
-      module: Name of the module that the function is a member of.
+      module: Name of the module that the function is a member of; None for that of the caller.
 
     Returns:
       A function with the arguments of `resnet_v1.resnet_v1` less `blocks` and `include_root_block`, and with
@@ -185,19 +207,29 @@ def network(name, layout, scope=None, default_image_size=224, order=(), module=_
             raise TypeError('{}(): {}.'.format(name, error)) from None
         given.apply_defaults()
         arguments = dict(given.arguments)
+        _check_biases(name, layout)
         depths = [arguments.pop(key) for key in ('min_base_depth', 'depth_multiplier')]
         return resnet_network.build(
             blocks=layout.blocks(*depths, arguments.pop('multi_grid')), root=layout.root_block(*depths),
             finish=UNITS[layout.unit].finish, default_scope=name, **arguments)
 
     builder.__name__ = builder.__qualname__ = name
-    builder.__module__ = module
-    builder.__doc__ = '{}: {}.\n\nFor the arguments see `resnet.network`.'.format(name, layout)
+    builder.__module__ = module or inspect.currentframe().f_back.f_globals['__name__']
+    builder.__doc__ = '{}: a residual network, {}.\n\nFor the arguments see `resnet.network`.'.format(
+        name, ', '.join('{}={!r}'.format(*column) for column in layout.changed().items()) or 'of the default layout')
     builder.__signature__ = signature
     builder.default_image_size = default_image_size
     builder.layout = layout
     builder.arg_scope = functools.partial(resnet_utils.resnet_arg_scope, **layout.arg_scope_defaults())
     return builder
+
+
+def _check_biases(name, layout):
+    """Checks that a network whose convolutions have biases beside batch normalisation is to get both."""
+    scoped = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.conv2d), {})
+    if layout.conv_biases and scoped.get('normalizer_fn') in (slim.batch_norm, layers.batch_norm):
+        raise ValueError('The convolutions of {0} have biases beside batch normalisation, which this arg scope leaves '
+                         'out; build it in slim.arg_scope({0}.arg_scope()).'.format(name))
 
 
 def resnet(inputs, layer_dims, unit='basic', scope='resnet', **kwargs):
@@ -219,7 +251,7 @@ def resnet(inputs, layer_dims, unit='basic', scope='resnet', **kwargs):
       TypeError: If there is no such column or argument.
     """
     columns = {name: kwargs.pop(name) for name in Layout._fields if name in kwargs}
-    layout = Layout(unit, tuple(layer_dims), **columns)
+    layout = Layout(unit, tuple(_whole('layer_dims', layer_dims, 'one for each block')), **columns)
     if layout.arg_scope_defaults():
         raise TypeError('Give {} to resnet_utils.resnet_arg_scope; got {!r}.'.format(
             ' and '.join(layout.arg_scope_defaults()), layout.arg_scope_defaults()))

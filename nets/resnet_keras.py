@@ -2,13 +2,16 @@
 
 ResNet50, 101 and 152 have the stride in the first convolution of a block (He et al. 2015, section 3.3), biases in all
 convolutions, and their own epsilon; V2 differs from slim's networks in the padding of the pool and in the epsilon;
-ResNeXt50 from torchvision's in the epsilon.
+ResNeXt50 from torchvision's in the epsilon. (TensorFlow's fused batch normalisation makes 1.001e-5 of every smaller
+epsilon, so that the networks of slim and torchvision have it, too.) Each has an arg scope of its own:
+
+    with slim.arg_scope(resnet_keras.resnet_keras_50.arg_scope()):
+        logits, end_points = resnet_keras.resnet_keras_50(images, num_classes=1000, is_training=False)
 """
 
 import functools
 
 from nets import resnet, resnet_v2, resnext
-from nets.resnet_utils import resnet_arg_scope  # noqa: F401, part of the module's interface
 
 _network = functools.partial(resnet.network, module=__name__)
 _EPSILON = 1.001e-5

@@ -39,7 +39,7 @@ class Root(collections.namedtuple('Root', ['convs', 'pool', 'conv_args'])):
 
     def with_depths(self, multiplier, base_depth):
         """The same root with its depths multiplied, or set to the base depth where they were None."""
-        return self._replace(convs=tuple((scope, int(depth * multiplier) if depth else base_depth) + tuple(rest)
+        return self._replace(convs=tuple((scope, int((depth or base_depth) * multiplier)) + tuple(rest)
                                          for scope, depth, *rest in self.convs))
 
     def build(self, net):
@@ -87,6 +87,10 @@ def build(inputs, blocks, default_scope, root, finish, num_classes, is_training,
       root: `Root`, or None for blocks on the inputs as they are.
       finish: Function of the blocks' result that returns the features, or None.
     """
+    if tf.executing_eagerly():
+        raise RuntimeError('Networks are built in graphs, which hold their variables: call '
+                           'tf.compat.v1.disable_v2_behavior() first, or build within '
+                           '`with tf.Graph().as_default():`.')
     block_stride = _check_arguments(inputs, blocks, root, num_classes, global_pool, output_stride, spatial_squeeze)
     with tf.variable_scope(scope, default_scope, [inputs], reuse=reuse) as sc:
         collection = sc.original_name_scope + '_end_points'
@@ -130,12 +134,16 @@ def _check_arguments(inputs, blocks, root, num_classes, global_pool, output_stri
     if shape.ndims != 4 or shape.as_list()[-1] is None:
         raise ValueError('inputs must have the shape [batch, height, width, channels] with a known number of '
                          'channels; got {}.'.format(shape))
-    if not blocks:
-        raise ValueError('blocks must hold at least one Block; got {!r}.'.format(blocks))
+    if not tf.as_dtype(inputs.dtype).is_floating:
+        raise ValueError('inputs must be floats, prepared as the preset says; got {}.'.format(
+            tf.as_dtype(inputs.dtype).name))
+    if not blocks or not all(hasattr(block, 'unit_fn') for block in blocks):
+        raise ValueError('blocks must be a list of at least one Block; got {!r}.'.format(blocks))
     root_stride = root.stride if root else 1
     reachable = [root_stride * stride for stride in resnet_utils.reachable_output_strides(blocks)]
     output_stride = resnet_utils.check_output_stride(output_stride, reachable)
-    if num_classes is not None and (not isinstance(num_classes, (int, np.integer)) or num_classes < 0):
+    if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)) or
+                                    num_classes < 0):
         raise ValueError('num_classes must be a whole number from 0, or None; got {!r}.'.format(num_classes))
     block_stride = output_stride and output_stride // root_stride
     sizes = [size if size is None or not root else root.map_size(size) for size in shape.as_list()[1:3]]

@@ -5,6 +5,7 @@ Chen et al., "DeepLab", 2016 (arXiv:1606.00915), section 3.1, for atrous convolu
 """
 
 import collections
+import inspect
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -39,6 +40,8 @@ class Block(collections.namedtuple('Block', ['scope', 'unit_fn', 'args'])):
             raise TypeError('Block({!r}, …) takes unit_fn and args; or, by keyword, base_depth, num_units and stride, '
                             'with unit_fn for units other than a bottleneck of v1; got {}.'.format(
                                 scope, ', '.join(sorted(given)) or 'none of these'))
+        if not callable(unit_fn):
+            raise TypeError('unit_fn of Block({!r}, …) must be a function; got {!r}.'.format(scope, unit_fn))
         return super().__new__(cls, scope, unit_fn, args)
 
     def __call__(self, net, rate=1, output_stride=None, outputs_collections=None):
@@ -54,7 +57,7 @@ class Block(collections.namedtuple('Block', ['scope', 'unit_fn', 'args'])):
           `[batch, ceil(height / output_stride), ceil(width / output_stride), channels of the last unit]`.
 
         Raises:
-          ValueError: If the output stride cannot be reached, or a unit would have a stride and a rate above 1.
+          ValueError: If the output stride cannot be reached, or a convolution would have a stride and a rate above 1.
         """
         return _stack(net, [self], output_stride, False, outputs_collections, rate)
 
@@ -147,16 +150,18 @@ def _stack(net, blocks, output_stride, store_non_strided_activations, outputs_co
             block_stride = 1
             for i, unit in enumerate(block.args):
                 stride = unit.get('stride', 1)
-                if store_non_strided_activations and i == len(block.args) - 1:
-                    block_stride, stride = stride, 1
-                    unit = dict(unit, stride=1)
+                stays_dense = current_stride == output_stride
+                is_stored = store_non_strided_activations and i == len(block.args) - 1
+                if stays_dense or is_stored:
+                    unit = _atrous(block.unit_fn, unit, stride)
                 with tf.variable_scope('unit_{}'.format(i + 1), values=[net]):
-                    if current_stride == output_stride:
-                        net = block.unit_fn(net, rate=rate, **_atrous(unit))
-                        rate *= stride
-                    else:
-                        net = block.unit_fn(net, rate=rate, **unit)
-                        current_stride *= stride
+                    net = block.unit_fn(net, rate=rate, **unit)
+                if is_stored:
+                    block_stride = stride
+                elif stays_dense:
+                    rate *= stride
+                else:
+                    current_stride *= stride
             net = slim.utils.collect_named_outputs(outputs_collections, sc.name, net)
             if current_stride == output_stride:
                 rate *= block_stride
@@ -166,9 +171,9 @@ def _stack(net, blocks, output_stride, store_non_strided_activations, outputs_co
     return net
 
 
-def _atrous(unit):
-    """The arguments of a unit without its stride. One that may have it in its first convolution is told of it."""
-    told = {'atrous_stride': unit.get('stride', 1)} if 'strided_conv' in unit else {}
+def _atrous(unit_fn, unit, stride):
+    """The arguments of a unit without its stride, of which units are told that may have it in their first layers."""
+    told = {'atrous_stride': stride} if 'atrous_stride' in inspect.signature(unit_fn).parameters else {}
     return dict(unit, stride=1, **told)
 
 
@@ -186,7 +191,7 @@ def resnet_arg_scope(weight_decay=0.0001, batch_norm_decay=0.997, batch_norm_eps
       activation_fn: Activation of the convolutions.
       use_batch_norm: Whether convolutions have batch normalisation, in place of biases.
       batch_norm_updates_collections: Collection for the updates of the moving averages; None updates them in place.
-      weights_initializer: Initializer of the convolutions' weights, one of TensorFlow's or what `initializers.get`
+      weights_initializer: Initializer of the convolutions' weights, one of `tf.compat.v1` or what `initializers.get`
         takes besides; None for He et al. 2015 (arXiv:1502.01852), section 2.2: a truncated normal distribution of
         variance 2 / fan-in.
       biases_initializer: Initializer of the biases, likewise; None for zeros.

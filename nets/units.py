@@ -7,6 +7,7 @@ section 5.1, for the stride in the 3x3 convolution and for the last gamma of zer
 """
 
 import collections
+import inspect
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
@@ -18,9 +19,13 @@ from nets.layers import conv2d_same, subsample
 Conv = collections.namedtuple('Conv', ['scope', 'depth', 'kernel_size', 'num_groups'])
 
 
+# Channels that come out of a bottleneck over those inside.
+EXPANSION = 4
+
+
 @slim.add_arg_scope
 def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collections=None, scope=None,
-               use_bounded_activations=False, cardinality=1, **kwargs):
+               use_bounded_activations=False, cardinality=1, atrous_stride=1, **kwargs):
     """A unit of three convolutions around a shortcut, the middle one of 3x3.
 
     Args:
@@ -33,6 +38,7 @@ def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collecti
       scope: Scope of the unit.
       use_bounded_activations: Whether to keep activations within [-6, 6], which suits quantised inference.
       cardinality: Number of groups of the 3x3 convolution.
+      atrous_stride: See `residual_unit`.
       **kwargs: Other arguments of `residual_unit`.
 
     Returns:
@@ -41,12 +47,12 @@ def bottleneck(inputs, depth, depth_bottleneck, stride, rate=1, outputs_collecti
     convs = [Conv('conv1', depth_bottleneck, 1, 1), Conv('conv2', depth_bottleneck, 3, cardinality),
              Conv('conv3', depth, 1, 1)]
     return residual_unit(inputs, convs, stride, rate, outputs_collections, scope, use_bounded_activations,
-                         default_scope='bottleneck_v1', **kwargs)
+                         atrous_stride=atrous_stride, default_scope='bottleneck_v1', **kwargs)
 
 
 @slim.add_arg_scope
 def basic(inputs, depth, stride, rate=1, outputs_collections=None, scope=None, use_bounded_activations=False,
-          **kwargs):
+          atrous_stride=1, **kwargs):
     """A unit of two 3x3 convolutions around a shortcut.
 
     Args:
@@ -57,14 +63,15 @@ def basic(inputs, depth, stride, rate=1, outputs_collections=None, scope=None, u
       outputs_collections: Collection for the result.
       scope: Scope of the unit.
       use_bounded_activations: Whether to keep activations within [-6, 6].
+      atrous_stride: See `residual_unit`.
       **kwargs: Other arguments of `residual_unit`.
 
     Returns:
       `[batch, ceil(height / stride), ceil(width / stride), depth]`.
     """
     return residual_unit(inputs, [Conv('conv1', depth, 3, 1), Conv('conv2', depth, 3, 1)], stride, rate,
-                         outputs_collections, scope, use_bounded_activations, default_scope='lite_bottleneck_v1',
-                         **kwargs)
+                         outputs_collections, scope, use_bounded_activations, atrous_stride=atrous_stride,
+                         default_scope='lite_bottleneck_v1', **kwargs)
 
 
 def residual_unit(inputs, convs, stride, rate=1, outputs_collections=None, scope=None, use_bounded_activations=False,
@@ -187,7 +194,9 @@ def squeeze_and_excitation(inputs, ratio, scope='se'):
 
 def depths(unit_fn, base_depth):
     """What the base depth of a block (He et al. 2015, table 1) means to a unit: a dict of its arguments."""
-    return {'depth': base_depth} if unit_fn is basic else {'depth': base_depth * 4, 'depth_bottleneck': base_depth}
+    if 'depth_bottleneck' in inspect.signature(unit_fn).parameters:
+        return {'depth': base_depth * EXPANSION, 'depth_bottleneck': base_depth}
+    return {'depth': base_depth}
 
 
 def _same_padded(inputs, num_outputs, kernel_size, stride, **kwargs):
@@ -240,7 +249,7 @@ def _depth_of(net):
 
 
 def _choose(name, value, allowed):
-    if value not in allowed:
+    if value not in list(allowed):
         raise ValueError('{} must be one of {}; got {!r}.'.format(name, ', '.join(map(repr, allowed)), value))
     return value
 

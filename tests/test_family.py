@@ -1,6 +1,7 @@
 """What holds for every network of the family, each made narrow and short from its own row of the table."""
 
 import inspect
+import pickle
 
 import golden
 import numpy as np
@@ -137,7 +138,7 @@ def test_multi_grid_is_the_unit_rate_of_the_last_block():
     a, b, c = run([net, same, other], images, shape)
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).max() > 1e-2
-    with pytest.raises(ValueError, match=r'multi_grid must have one rate for each of the 3 units .*; got \[1, 2\]'):
+    with pytest.raises(ValueError, match=r'multi_grid must be .* one for each of the 3 units .*; got \[1, 2\]'):
         build(layout, images, multi_grid=[1, 2])
 
 
@@ -161,6 +162,68 @@ def test_a_further_variant_is_one_row(monkeypatch):
         assert not np.any(gammas[0])
         assert len(gammas) == 3
         assert np.isfinite(session.run(logits, {images: fill.images([2, 32, 32, 3], 1)})).all()
+
+
+@pytest.mark.parametrize('unit', ['basic', 'bottleneck'])
+@pytest.mark.parametrize('strided_conv', ['conv1', 'conv2'])
+@pytest.mark.parametrize('strided_unit', ['first', 'last'])
+@pytest.mark.parametrize(('stored', 'output_stride'), [(True, None), (True, 1), (False, 1)])
+def test_wherever_the_stride_sits_features_stay(unit, strided_conv, strided_unit, stored, output_stride):
+    layout = resnet.Layout(unit, (2, 2), (8, 8), (2, 2), strided_unit, strided_conv, root='small')
+    shape = [2, 17, 16, 3]
+    images = tf.placeholder(tf.float32, shape)
+    nominal, _ = build(layout, images, is_training=False, global_pool=False)
+    other, _ = build(layout, images, is_training=False, global_pool=False, output_stride=output_stride, reuse=True,
+                     store_non_strided_activations=stored)
+    other = resnet_utils.subsample(other, 4 // (4 if output_stride is None else output_stride))
+    a, b = run([nominal, other], images, shape)
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+def test_a_stride_that_an_arg_scope_moves_stays_dense_in_the_right_place():
+    block = resnet_utils.Block('block', resnet.units.basic, [{'depth': 8, 'stride': 2}, {'depth': 8, 'stride': 1}])
+    images = tf.placeholder(tf.float32, [2, 17, 16, 3])
+    with slim.arg_scope([resnet.units.basic], strided_conv='conv1'):
+        nominal = block(images)
+        with tf.variable_scope('', reuse=True):
+            dense = resnet_utils.subsample(block(images, output_stride=1), 2)
+    a, b = run([nominal, dense], images, [2, 17, 16, 3])
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+def test_networks_with_biases_say_when_the_arg_scope_leaves_them_out():
+    network = resnet.network('net', narrow('resnet_keras_50'))
+    with slim.arg_scope(resnet_utils.resnet_arg_scope()), pytest.raises(
+            ValueError, match=r'The convolutions of net have biases .* build it in .*arg_scope\(net.arg_scope\(\)\)'):
+        network(tf.zeros([1, 33, 33, 3]))
+
+
+def test_network_functions_pickle_and_say_their_columns():
+    assert pickle.loads(pickle.dumps(nets_factory.networks_map['resnet_v1_50'])) is resnet_v1.resnet_v1_50
+    assert resnet.network('mine', resnet.Layout()).__module__ == __name__
+    assert "unit='basic'" in resnet_v1.resnet_v1_18.__doc__
+
+
+def test_numbers_of_numpy_are_numbers():
+    layout = resnet.Layout('basic', tuple(np.array([1, 2])), tuple(np.array([8, 16])), root='small')
+    net, _ = resnet.network('net', layout)(tf.zeros([1, 9, 9, 3]), multi_grid=np.array([1, 1]))
+    assert net.shape.as_list() == [1, 1, 1, 16]
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    ({'depth_multiplier': 0}, 'depth_multiplier must be a number above 0; got 0'),
+    ({'multi_grid': 2}, 'multi_grid must be whole numbers from 1, one for each of the 3 units .* got 2'),
+    ({'multi_grid': [1, 1.5, 2]}, 'multi_grid must be whole numbers'),
+    ({'num_classes': True}, 'num_classes must be a whole number from 0, or None; got True'),
+])
+def test_wrong_numbers_are_told_before_anything_is_built(arguments, message):
+    images = tf.zeros([1, 33, 33, 3])
+    operations = len(tf.get_default_graph().get_operations())
+    with pytest.raises(ValueError, match=message):
+        resnet_v1.resnet_v1_50(images, **arguments)
+    with pytest.raises(ValueError, match='inputs must be floats, prepared as the preset says; got uint8'):
+        resnet_v1.resnet_v1_50(np.zeros([1, 33, 33, 3], np.uint8))
+    assert len(tf.get_default_graph().get_operations()) == operations
 
 
 def test_with_a_last_gamma_of_zero_a_unit_starts_as_its_shortcut():
@@ -241,8 +304,21 @@ def test_the_generic_builder_makes_what_a_layout_makes():
     ({'strided_unit': 'middle'}, r"strided_unit must be one of 'first', 'last'; got 'middle'"),
     ({'num_units': ()}, r'num_units must be whole numbers from 1, one for each block; got \(\)'),
     ({'num_units': (2, 0)}, r'num_units must be whole numbers from 1.* got \(2, 0\)'),
-    ({'depths': (64, 128)}, r'depths must have one number for each of the 4 blocks; got \(64, 128\)'),
-    ({'strides': (1,)}, r'strides must have one number for each of the 4 blocks; got \(1,\)'),
+    ({'num_units': 2}, r'num_units must be whole numbers .* got 2'),
+    ({'num_units': (True, 1)}, r'num_units must be whole numbers'),
+    ({'depths': (64, 128)}, r'depths must be .*, one for each of the 4 blocks; got \(64, 128\)'),
+    ({'depths': (-8, 8, 8, 8)}, r'depths must be whole numbers from 1'),
+    ({'depths': ('8', '8', '8', '8')}, r"depths must be whole numbers from 1"),
+    ({'strides': (1,)}, r'strides must be .*, one for each of the 4 blocks; got \(1,\)'),
+    ({'strides': (1, 1.5, 2, 2)}, r'strides must be whole numbers'),
+    ({'unit': [2, 2]}, r"unit must be one of 'basic', .*; got \[2, 2\]"),
+    ({'root': None}, r"root must be one of 'slim', .*; got None"),
+    ({'root_multiplier': 0}, r'root_multiplier must be a number above 0; got 0'),
+    ({'cardinality': -2}, r'cardinality must be whole numbers from 1; got \[-2\]'),
+    ({'strided_conv': 'conv4'}, r"strided_conv of the kind 'bottleneck' must be one of 'conv1', .*; got 'conv4'"),
+    ({'unit': 'basic', 'strided_conv': 'conv3'}, r"strided_conv of the kind 'basic' .* got 'conv3'"),
+    ({'padding': 'same'}, r"padding must be one of 'explicit', 'SAME'; got 'same'"),
+    ({'shortcut': 'none'}, r"shortcut must be one of 'projection', .*; got 'none'"),
     ({'unit': 'basic', 'cardinality': 32}, r"Units of the kind 'basic' have no cardinality; got 32"),
     ({'unit': 'bottleneck_v2', 'se_ratio': 0.1}, r"Units of the kind 'bottleneck_v2' have no se_ratio; got 0.1"),
     ({'depths': (8, 8, 8, 8), 'group_width': 4}, r'group_width=4 leaves no channel at a base depth of 8'),
@@ -253,9 +329,6 @@ def test_a_wrong_column_is_told_when_the_network_is_made(columns, message):
 
 
 @pytest.mark.parametrize(('columns', 'message'), [
-    ({'strided_conv': 'conv4'}, r"strided_conv must be one of 'conv1', 'conv2', 'conv3'; got 'conv4'"),
-    ({'padding': 'same'}, r"padding must be one of 'explicit', 'SAME'; got 'same'"),
-    ({'shortcut': 'none'}, r"shortcut must be one of 'projection', .*; got 'none'"),
     ({'shortcut': 'identity'}, r"depth 32 on inputs of depth 64 cannot have an identity .*; use shortcut='projection'"),
     ({'shortcut': 'zero_pad'}, r"depth 32 on inputs of depth 64 cannot have zeros .*; use shortcut='projection'"),
 ])

@@ -123,12 +123,28 @@ with tf.Session() as session:
     can, num_convolutions, *logits = result.stdout.split()[-8:]
     if enabled == '0':
         assert can == 'False'
-    assert int(num_convolutions) == (8 if can == 'True' else 8 + 2 * 3)
+    assert int(num_convolutions) == (9 if can == 'True' else 9 + 2 * 3)
     layout = resnet.Layout(num_units=(1, 1), depths=(16, 16), cardinality=4, group_width=16, root='small')
     net, _ = resnet.network('net', layout)(tf.constant(fill.images([2, 9, 9, 3], 1)), 3)
     with tf.Session() as session:
         tf.train.Saver().restore(session, path)
         np.testing.assert_allclose(session.run(net).ravel(), np.array(logits, float), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(tf.__version__.startswith('1.'), reason='it has no such kernels')
+def test_the_processor_is_asked_for_each_type():
+    """OneDNN has no gradient in float16 and float64: the form is then the other one."""
+    code = ('import tensorflow.compat.v1 as tf, numpy as np; from nets import convolution, layers\n'
+            'for dtype in (tf.float32, tf.float16, tf.float64):\n'
+            '    with tf.Graph().as_default(), tf.Session() as session:\n'
+            '        images = tf.constant(np.ones([2, 9, 9, 8]), dtype)\n'
+            '        net = layers.conv2d(images, 8, 3, num_groups=4)\n'
+            '        gradients = tf.gradients(net, tf.trainable_variables())\n'
+            '        session.run(tf.global_variables_initializer())\n'
+            '        assert all(np.isfinite(value).all() for value in session.run(gradients)), dtype\n')
+    for enabled in ('0', '1'):
+        subprocess.run([sys.executable, '-c', code], env=dict(os.environ, TF_ENABLE_ONEDNN_OPTS=enabled), check=True,
+                       cwd=golden.FOLDER.rsplit('tests', 1)[0])
 
 
 @pytest.mark.parametrize(('channels', 'filters', 'num_groups'), [(8, 12, 3), (8, 10, 4), (8, 8, 0), (8, 8, 16)])

@@ -44,6 +44,7 @@ UNIFORM, TRUNCATED = 3 ** 0.5, 2 / 0.87962566103423978
     (slim.variance_scaling_initializer(), 2 / FAN_IN, None),
     (tf.variance_scaling_initializer(2.0, 'fan_out'), 2 / FAN_OUT, TRUNCATED),
     (tf.glorot_uniform_initializer, 1 / FAN_AVG, UNIFORM),
+    (slim.xavier_initializer, 1 / FAN_AVG, UNIFORM),  # forgotten parentheses
 ])
 def test_moments_of_what_is_drawn(initializer, variance, largest):
     weights, biases = drawn(weights_initializer=initializer)
@@ -70,7 +71,8 @@ def test_orthogonal_filters():
 
 
 @pytest.mark.parametrize(('initializer', 'value'), [
-    ('zeros', 0), ('ones', 1), (0.25, 0.25), (tf.constant_initializer(0.5), 0.5), (tf.ones_initializer, 1)])
+    ('zeros', 0), ('ones', 1), ('constant', 0), (0.25, 0.25), (tf.constant_initializer(0.5), 0.5),
+    (tf.ones_initializer, 1)])
 def test_constants(initializer, value):
     weights, biases = drawn(weights_initializer=initializer, biases_initializer=initializer)
     assert (weights == value).all()
@@ -93,6 +95,16 @@ def test_an_unknown_name_is_told():
     with pytest.raises(ValueError, match=r"Unknown initializer 'xaviar'; there are .*xavier, .*zeros"):
         resnet_utils.resnet_arg_scope(weights_initializer='xaviar')
     assert initializers.get('he_normal') is not None
+
+
+@pytest.mark.skipif(tf.__version__.startswith('1.'), reason='it has no Keras 3')
+def test_initializers_that_repeat_themselves_are_told():
+    import keras
+    for initializer in (keras.initializers.HeNormal(), keras.initializers.HeNormal):
+        with pytest.raises(ValueError, match="Keras' initializers draw the same numbers"):
+            initializers.get(initializer)
+    with pytest.raises(ValueError, match='must be a name, a function, a number or an array of numbers; got {}'):
+        initializers.get({})
 
 
 def test_every_layer_of_a_network_has_the_initializers_of_the_arg_scope():

@@ -223,7 +223,7 @@ def test_wrong_arguments_fail_before_anything_is_built(version, shape, kwargs, m
 
 @pytest.mark.parametrize(('module', 'name'), [(resnet_v1, 'resnet_v1'), (resnet_v2, 'resnet_v2')])
 def test_empty_blocks_are_an_error(module, name):
-    with pytest.raises(ValueError, match=r'blocks must hold at least one Block; got \[\]'):
+    with pytest.raises(ValueError, match=r'blocks must be a list of at least one Block; got \[\]'):
         getattr(module, name)(tf.placeholder(tf.float32, [2, 33, 33, 3]), [])
 
 
@@ -284,10 +284,10 @@ def test_factory_gives_networks_presets_and_lists_names():
 
 
 @pytest.mark.skipif(tf.__version__.startswith('1.'), reason='nothing is eager by itself there')
-def test_training_without_a_graph_says_so():
+def test_a_network_without_a_graph_says_so():
     code = ('import tensorflow as tf; from nets import nets_factory; '
             'nets_factory.get_network_fn("resnet_v1_14", 3, is_training=True)(tf.zeros([2, 33, 33, 3]))')
     result = subprocess.run([sys.executable, '-c', code], stderr=subprocess.PIPE, universal_newlines=True, check=False,
                             cwd=os.path.dirname(os.path.dirname(os.path.abspath(golden.__file__))))
     assert result.returncode == 1
-    assert 'RuntimeError: Batch normalisation in training needs a graph for its updates' in result.stderr
+    assert 'RuntimeError: Networks are built in graphs, which hold their variables' in result.stderr
