@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import time
 
@@ -88,12 +89,14 @@ def _call(extractor, source, images_spec, options):
 
 def _fill(partial, extractor, source):
     """Computes the rows that are missing."""
-    with tqdm(total=len(source), initial=partial.num_images, desc='extracting', unit=' images', dynamic_ncols=True,
-              bar_format=_BAR, disable=not sys.stderr.isatty()) as bar:
-        for batch, rows in extractor.batches(source, start=partial.num_images):
+    # tqdm itself takes the size 0 of a terminal that does not tell for the room that there is.
+    columns, rows = shutil.get_terminal_size()
+    with tqdm(total=len(source), initial=partial.num_images, desc='extracting', unit=' images', bar_format=_BAR,
+              ncols=columns, nrows=rows, disable=not sys.stderr.isatty()) as bar:
+        for batch, features in extractor.batches(source, start=partial.num_images):
             names = [name for place, name in enumerate(batch.names) if place not in batch.corrupt]
             corrupt = [(batch.names[place], reason) for place, reason in sorted(batch.corrupt.items())]
-            partial.append(names, corrupt, rows)
+            partial.append(names, corrupt, features)
             bar.update(len(batch.names))
 
 

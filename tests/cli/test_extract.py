@@ -132,6 +132,21 @@ def test_memory_does_not_grow_with_the_number_of_images(start, checkpoint, tmp_p
     assert peaks[4000] - peaks[200] < 40, peaks
 
 
+def test_terminal_shows_progress_speed_and_time_left(start, checkpoint, tmp_path):
+    tiny.write_images(tmp_path / 'images', 60)
+    terminal, end = os.openpty()  # which is 0 characters wide
+    process = start(arguments_of(checkpoint, tmp_path / 'images', tmp_path / 'out.npz', '--batch_size', '2'),
+                    os.ttyname(end))
+    said = b''
+    while b'exit code' not in said:
+        said += os.read(terminal, 1 << 16)
+    process.join()
+    os.close(end)
+    os.close(terminal)
+    assert process.exitcode == 0
+    assert re.search(r'extracting +\d+%\|.*\| \d+/60 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ images/s\]', said.decode()), said
+
+
 @pytest.fixture
 def run(monkeypatch, capfd):
     """A function that runs the command in this process: exit code, standard output, error output."""
