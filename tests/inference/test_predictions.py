@@ -106,13 +106,16 @@ UNDONE = {
     'caffe': lambda net: net[..., ::-1] + preprocessing.VGG_MEANS,
     'inception': lambda net: (net + 1) * 127.5,
     'torchvision': lambda net: (net * preprocessing.TORCHVISION_DEVIATIONS + preprocessing.TORCHVISION_MEANS) * 255,
+    'torchvision BGR': lambda net: (net[..., ::-1] * preprocessing.TORCHVISION_DEVIATIONS
+                                    + preprocessing.TORCHVISION_MEANS) * 255,
     'cifar': lambda net: (net - net.min()) / (net.max() - net.min()) * 255,
 }
 
 
 @pytest.mark.parametrize('name', UNDONE)
 def test_picture_is_what_was_preprocessed(name):
-    chosen = preset(preprocessing=name)
+    kind, *order = name.split()
+    chosen = preset(preprocessing=kind, **({'channel_order': order[0]} if order else {}))
     with tf.Session() as session:
         prepared = session.run(preset_file.preprocess_fn(chosen)(
             tf.constant(tiny.pixels(40, 50, 3)), tiny.SIZE, tiny.SIZE))
