@@ -29,8 +29,8 @@ _TIMM = ('timm\'s weights differ in resize_side, interpolation and size, which t
          'preset with timm.data.resolve_model_data_config and set what differs.')
 
 # What is to be written: kind: 'slim', 'keras' or 'torch'. arrays: by the names that are written. origin: an
-# `origins.Origin`, or None from ours to ours. notes: texts. changed: names of arrays that were no float32. theirs: the
-# arrays of the side that is not ours, by its names.
+# `origins.Origin`, or None from ours to ours. notes: texts. changed: names of arrays that were no float32. theirs: what
+# was read of a source that is not ours.
 _Plan = collections.namedtuple('_Plan', [
     'kind', 'arrays', 'step', 'num_classes', 'origin', 'notes', 'changed', 'theirs'])
 
@@ -153,7 +153,7 @@ def _from_slim(weights, target, network, moving_averages):
         biases = _biases({name: array.shape for name, array in variables.items()})
         variables.update((name, np.zeros(shape, np.float32)) for name, shape in biases.items())
     arrays = origins.to_origin(variables, origin)
-    return _Plan(target, arrays, 0, num_classes, origin, [_FOLDED] * origin.folds, [], arrays)
+    return _Plan(target, arrays, 0, num_classes, origin, [_FOLDED] * origin.folds, [], None)
 
 
 def _copied(weights, network):
@@ -212,5 +212,8 @@ def _verify(source, written, network, plan, moving_averages):
     """Runs both sides; from ours to ours, compares every number."""
     if plan.origin is None:
         return verification.compare_arrays(written, plan.arrays)
-    ours, other = (written, source) if plan.kind == 'slim' else (source, written)
-    return verification.verify(network, ours, plan.num_classes, plan.origin, other, plan.theirs, moving_averages)
+    if plan.kind == 'slim':
+        return verification.verify(network, written, plan.num_classes, plan.origin, source, plan.theirs)
+    with formats.open_weights(written) as weights:
+        theirs = {name: weights.read(name) for name in weights.shapes}
+    return verification.verify(network, source, plan.num_classes, plan.origin, written, theirs, moving_averages)

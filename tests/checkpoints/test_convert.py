@@ -282,6 +282,21 @@ def test_verification_sees_another_function_of_the_same_weights(tmp_path, monkey
     assert os.listdir(tmp_path) == ['a.safetensors']
 
 
+def test_verification_reads_what_was_written(tmp_path, monkeypatch):
+    needs('torch')
+    needs('safetensors')
+    narrow.write_checkpoint(tmp_path / 'a', 'v15_narrow')
+    write = safetensors_file.write
+
+    def write_wrong(path, arrays, metadata):
+        return write(path, dict(arrays, **{'fc.bias': arrays['fc.bias'][::-1].copy()}), metadata)
+
+    monkeypatch.setattr(safetensors_file, 'write', write_wrong)
+    with pytest.raises(ValueError, match='by more than 0.0001 at 1 of 5 end points: spatial_squeeze'):
+        convert(tmp_path / 'a', tmp_path / 'b.safetensors', 'v15_narrow', verify=True)
+    assert not [name for name in os.listdir(tmp_path) if 'b.' in name]
+
+
 def test_verification_needs_every_number(tmp_path):
     needs('torch')
     variables = narrow.random_variables('v15_narrow')
