@@ -1,11 +1,14 @@
 """Networks with their weights as files for other programs, each of which is run and compared before it is kept."""
 
+import functools
 import os
 import shutil
 import stat
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
+from nets.checkpoints import preset_file
 from nets.inference import fold, weights
 from nets.inference.formats import frozen_graph, onnx_file, saved_model, tflite
 
@@ -55,24 +58,21 @@ def export(network, checkpoint, path, file_format=None, end_points=None, num_cla
     size = None if dynamic_size or not kwargs.get('global_pool', True) else preset.image_size
     if not kwargs.get('global_pool', True):
         kwargs.setdefault('spatial_squeeze', False)
-    shape = (None, size, size, 3)
-    folded, plain = fold.fold_and_run(found.network, found.checkpoint, end_points or _last, preset.num_classes, shape,
-                                      _batches(preset.image_size, size), moving_averages, **kwargs)
-    if file_format == 'onnx':
-        folded = fold.fold(found.network, found.checkpoint, list(folded.end_points), preset.num_classes, shape,
-                           moving_averages, one_op_groups=True, **kwargs)
-    module, _ = FORMATS[file_format]
+    build = functools.partial(_build, found, (None, size, size, 3), _batches(preset, size), file_format,
+                              moving_averages, kwargs)
+    check = functools.partial(_write_and_compare, FORMATS[file_format][0], path, preset, tolerance)
     temporary = f'{path}.{os.getpid()}.tmp'
     try:
-        details = module.write(folded, temporary, preset) or {}
-        with module.load(temporary, folded) as run:
-            error = largest_error([(run(images), expected) for images, expected in plain])
-        if not error <= tolerance:  # neither is NaN
-            raise ValueError(f'The export to {path} differs from the network by {error:.2g} of the largest value, more '
-                             f'than the {tolerance:.2g} that are allowed; nothing was written.')
+        folded, plain = build(end_points or _last)
+        errors = []
+        if _saturated(plain):  # equal whatever came before, so the logits have to show it
+            errors.append(check(temporary, *build(_logits))[0])
+            _remove(temporary)
+        error, details = check(temporary, folded, plain)
         _publish(temporary, path)
     finally:
         _remove(temporary)
+    error = max(errors + [error])
     return dict({'path': path, 'format': file_format, 'network': found.network, 'size': size_of(path), 'error': error,
                  'inputs': {'images': folded.images}, 'outputs': _names(folded, file_format)}, **details)
 
@@ -123,12 +123,60 @@ def _check_free(path, force):
             raise ValueError(f'{path} is a directory that holds something other than a SavedModel; it is not replaced.')
 
 
-def _batches(image_size, size):
-    """Random images to compare with: one, and three; of another size, too, where any is taken."""
-    rng = np.random.RandomState(0)
-    sizes = [(image_size, image_size), (image_size, image_size)] if size else [
-        (image_size, image_size), (image_size + 1, image_size + 16)]
-    return [rng.uniform(-1, 1, (count,) + one + (3,)).astype(np.float32) for count, one in zip((1, 3), sizes)]
+def _batches(preset, size):
+    """Images to compare with, of noise: one, and three; of another size, too, where any is taken."""
+    rng, sizes = np.random.RandomState(0), [preset.image_size] * 2
+    shapes = list(zip(sizes, sizes)) if size else [(preset.image_size,) * 2, (sizes[0] + 1, sizes[0] + 16)]
+    preprocess = preset_file.preprocess_fn(preset)
+    with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
+        # Sizes are for the preprocessing to choose; here the images have them already, and only the colours change.
+        batches = []
+        for count, (height, width) in zip((1, 3), shapes):
+            noise = rng.randint(0, 256, [count, preset.image_size, preset.image_size, 3]).astype(np.uint8)
+            images = session.run(tf.stack([preprocess(one, preset.image_size, preset.image_size)
+                                           for one in tf.unstack(tf.constant(noise))]))
+            batches.append(np.pad(images, [[0, 0], [0, height - images.shape[1]], [0, width - images.shape[2]], [0, 0]],
+                                  mode='reflect'))
+    return batches
+
+
+def _build(found, shape, batches, file_format, moving_averages, kwargs, end_points):
+    """The folded network as the format wants it, and what the plain one makes of the batches."""
+    arguments = found.network, found.checkpoint
+    folded, plain = fold.fold_and_run(*arguments, end_points, found.preset.num_classes, shape, batches,
+                                      moving_averages, **kwargs)
+    if file_format == 'onnx':
+        folded = fold.fold(*arguments, list(folded.end_points), found.preset.num_classes, shape, moving_averages,
+                           one_op_groups=True, **kwargs)
+    return folded, plain
+
+
+def _write_and_compare(module, path, preset, tolerance, temporary, folded, plain):
+    """Writes an export and runs it.
+
+    Returns:
+        The largest relative error, and what the format says of the file.
+
+    Raises:
+        ValueError: If the error is more than the tolerance, or not a number.
+    """
+    details = module.write(folded, temporary, preset)
+    with module.load(temporary, folded) as run:
+        error = largest_error([(run(images), expected) for images, expected in plain])
+    if not error <= tolerance:  # neither is NaN
+        raise ValueError(f'The export to {path} differs from the network by {error:.2g} of the largest value, more '
+                         f'than the {tolerance:.2g} that are allowed; nothing was written.')
+    return error, details
+
+
+def _saturated(plain):
+    """Whether all that is wanted are probabilities, and all are 0 or 1."""
+    return all(set(expected) == {'predictions'} and (expected['predictions'].max(-1) > 1 - 1e-6).all()
+               for _, expected in plain)
+
+
+def _logits(known):
+    return [name for name in known if name.endswith('/logits')]
 
 
 def _last(known):

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 
+import golden
 import numpy as np
 import pytest
 import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 from narrow_networks import BATCHES, register, relative, save
 
+from nets import nets_factory
 from nets.data import images as image_files
 from nets.data import preprocessing
 from nets.inference import export
@@ -110,6 +112,26 @@ def test_an_export_that_computes_something_else_leaves_no_file(module, file_form
     with pytest.raises(ValueError, match='differs from the network by .* nothing was written'):
         exported(tmp_path, prefix, file_format)
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_probabilities_of_0_and_1_do_not_hide_that_something_is_wrong(monkeypatch, tmp_path):
+    register(monkeypatch, 'resnet_v1_18')
+    with tf.Graph().as_default(), tf.Session() as session:
+        _, end_points = nets_factory.get_network_fn('small', 5)(tf.placeholder(tf.float32, [None, 33, 33, 3]))
+        golden.fill_variables(session)
+        biases, = [one for one in tf.global_variables() if one.op.name == 'small/logits/biases']
+        golden.assign(session, [(biases, np.array([0, 1e5, 0, 0, 0], np.float32))])
+        prefix = tf.train.Saver(tf.global_variables()).save(session, str(tmp_path / 'sure.ckpt'))
+    assert exported(tmp_path, prefix, 'frozen_graph')['error'] < 1e-5
+    write = frozen_graph.write
+
+    def damaging(folded, path, preset):
+        folded.nodes.constants['small/logits/biases'] = np.array([9e4, 1e5, 0, 0, 0], np.float32)
+        return write(folded, path, preset)
+
+    monkeypatch.setattr(frozen_graph, 'write', damaging)
+    with pytest.raises(ValueError, match='differs from the network by'):
+        exported(tmp_path, prefix, 'frozen_graph', force=True)
 
 
 def test_statistics_that_are_not_numbers_are_no_good_export(monkeypatch, tmp_path):
