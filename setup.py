@@ -27,11 +27,16 @@ setup(
         'tqdm>=4.60,<5',  # progress bars
     ],
     extras_require={
-        'torch': ['torch>=2.1,<3'],  # PyTorch files, and the proofs against PyTorch
+        'torch': ['torch>=2.1,<3'],  # files of PyTorch, and the proofs against it
+        'safetensors': ['safetensors>=0.4,<1'],
+        'onnx': ['onnx>=1.16,<2', 'onnxruntime>=1.18,<2'],
+        'parquet': ['pyarrow>=15,<27'],
         'demo': ['scikit-learn>=1.4,<2'],  # holds the data set `digits`
         'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'scikit-learn>=1.4,<2',
-                 'pillow>=10'],
+                 'pillow>=10,<14', 'safetensors>=0.4,<1', 'pyarrow>=15,<27',
+                 'onnx>=1.16,<2', 'onnxruntime>=1.18,<2'],
     },
+    entry_points={'console_scripts': ['nets = nets.cli.main:main']},
     classifiers=[
         'Intended Audience :: Science/Research',
         'Programming Language :: Python :: 3.10',
