@@ -21,6 +21,49 @@ def build(function, classes=11, **kwargs):
     return randomized(function(weights=None, input_tensor=images, classes=classes, **kwargs), seed=classes)
 
 
+def resnext_50(input_tensor, classes, weights, classifier_activation):
+    """ResNeXt50 as Keras Applications 1.0.8 had it: the groups are a depthwise convolution and a sum."""
+    del weights
+    layers = keras.layers
+    groups = 32
+
+    def convolve(net, name, filters, stride=1):
+        return layers.Conv2D(filters, 1, stride, use_bias=False, name=name + '_conv')(net)
+
+    def normalize(net, name):
+        return layers.BatchNormalization(epsilon=1.001e-5, name=name + '_bn')(net)
+
+    def group(net, name, filters, stride):
+        width = filters // groups
+        net = layers.ZeroPadding2D(1)(net)
+        net = layers.DepthwiseConv2D(3, stride, depth_multiplier=width, use_bias=False, name=name + '_conv')(net)
+
+        def add_up(net):
+            size = keras.ops.shape(net)[:3]
+            return keras.ops.reshape(keras.ops.sum(keras.ops.reshape(net, size + (groups, width, width)), axis=4),
+                                     size + (filters,))
+
+        return layers.Lambda(add_up, output_shape=(None, None, filters))(net)
+
+    def unit(net, name, filters, stride, projects):
+        shortcut = normalize(convolve(net, name + '_0', filters * 2, stride), name + '_0') if projects else net
+        net = layers.ReLU()(normalize(convolve(net, name + '_1', filters), name + '_1'))
+        net = layers.ReLU()(normalize(group(net, name + '_2', filters, stride), name + '_2'))
+        net = normalize(convolve(net, name + '_3', filters * 2), name + '_3')
+        return layers.ReLU(name=name + '_out')(layers.Add()([shortcut, net]))
+
+    net = layers.ZeroPadding2D(3)(input_tensor)
+    net = layers.Conv2D(64, 7, 2, use_bias=False, name='conv1_conv')(net)
+    net = layers.ReLU()(normalize(net, 'conv1'))
+    net = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(net))
+    for block, (num_units, filters) in enumerate(zip((3, 4, 6, 3), (128, 256, 512, 1024)), 1):
+        for i in range(1, num_units + 1):
+            stride = 2 if i == 1 and block > 1 else 1
+            net = unit(net, 'conv{}_block{}'.format(block + 1, i), filters, stride, projects=i == 1)
+    net = layers.GlobalAveragePooling2D()(net)
+    return keras.Model(input_tensor, layers.Dense(classes, classifier_activation, name='predictions')(net))
+
+
 def randomized(model, seed):
     """Gives every weight and every statistic a random value, such that activations stay of order one."""
     rng = np.random.default_rng(seed)
@@ -58,8 +101,12 @@ def arrays_of(model):
 
 def outputs(model, names):
     """A function that runs a model on images and returns the outputs of some of its layers."""
-    taps = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
-    return lambda images: [output.numpy() for output in taps(images, training=False)]
+    taps = keras.Model(model.inputs[0], {name: model.get_layer(name).output for name in names})
+
+    def run(images):
+        results = taps(images, training=False)
+        return [results[name].numpy() for name in names]
+    return run
 
 
 def error(actual, expected):
