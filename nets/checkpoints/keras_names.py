@@ -51,8 +51,8 @@ _SLIM_WEIGHTS = {'kernel': 'weights', 'depthwise_kernel': 'weights', 'W': 'weigh
 _STATISTICS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 
 _SLIM_UNIT = re.compile(r'^block(\d+)/unit_(\d+)/(bottleneck_v[12])/')
-_UNIT = re.compile(r'^(conv)(\d+)_block(\d+)(?=_)')
-_FIRST_UNIT = re.compile(r'^(res|bn)(\d+)([a-z])(?=_)')
+_UNIT = re.compile(r'^(conv)([2-9])_block([1-9]\d*)(?=_)')
+_FIRST_UNIT = re.compile(r'^(res|bn)([2-9])([a-z])(?=_)')
 
 
 def kind_of(network):
