@@ -19,8 +19,8 @@ import h5py
 import keras
 import safetensors.numpy
 import tensorflow
-import torch
 from keras_reference import arrays_of, eagerly
+from optional import torch
 
 from nets.checkpoints import formats
 

@@ -22,8 +22,8 @@ if sys.version_info < (3, 10):
 import h5py
 import safetensors.numpy
 import tensorflow.compat.v1 as tf
-import torch
 from keras_reference import write_legacy
+from optional import torch
 
 from nets.checkpoints import formats, restore
 

@@ -11,7 +11,7 @@ import pytest
 if sys.version_info < (3, 10):
     pytest.skip('inspection is for Python 3.10 and later', allow_module_level=True)
 
-import torch
+from optional import torch
 
 from nets import nets_factory, resnet
 from nets.checkpoints import fitting, inspection, keras_names, tables, torch_names
