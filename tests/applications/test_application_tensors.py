@@ -43,7 +43,7 @@ def test_a_file_of_keras_fills_the_network_in_a_graph(keras_file, whole):
 def test_a_checkpoint_fills_the_network_in_a_graph(saved):
     path, images, expected = saved
     output, end_points = tiny(weights=path, input_tensor=tf.constant(images))
-    assert keras_reference.error(initialized(output), expected) <= 1e-6
+    assert keras_reference.error(initialized(output), expected) <= LIMIT
     assert list(end_points)[0] == 'resnet_v1_14/conv1'
 
 
@@ -59,8 +59,8 @@ def test_each_call_adds_a_network_of_its_own_wherever_it_is_called(saved):
     assert {name.rsplit('/block', 1)[0] for name in (v.op.name for v in tf.global_variables())
             if '/block' in name} == set(scopes)
     one, two, random = initialized([first.output, second.output, third.output])
-    assert keras_reference.error(one, expected) <= 1e-6
-    assert keras_reference.error(two, expected) <= 1e-6
+    assert keras_reference.error(one, expected) <= LIMIT
+    assert keras_reference.error(two, expected) <= LIMIT
     assert keras_reference.error(random, expected) > 0.1
 
 
@@ -73,7 +73,7 @@ def test_the_graph_is_that_of_the_tensor_not_the_default_one(saved):
     assert output.graph is graph
     assert not default.get_operations()
     with graph.as_default():
-        assert keras_reference.error(initialized(output), expected) <= 1e-6
+        assert keras_reference.error(initialized(output), expected) <= LIMIT
 
 
 def test_other_variables_and_savers_are_left_alone(saved):
