@@ -89,7 +89,7 @@ def torch_engine(checkpoint, settings):
 
     def run(batch):
         with torch.inference_mode():
-            return model(torch.from_numpy(batch).permute(0, 3, 1, 2)).numpy()
+            return model(torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()).numpy()
 
     return run
 

@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import stat
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -195,8 +194,6 @@ def _names(folded, file_format):
 
 def _publish(temporary, path):
     """Puts what was written in its place; what was there goes only then."""
-    if os.path.isdir(temporary):
-        os.chmod(temporary, stat.S_IMODE(os.stat(temporary).st_mode) | 0o755)
     if os.path.isdir(path) or (os.path.lexists(path) and os.path.isdir(temporary)):
         aside = temporary + '.old'
         os.rename(path, aside)
