@@ -37,10 +37,7 @@ def add_arguments(parser):
 def run(arguments):
     """Runs the command; see `nets.cli.main`."""
     common.load_tensorflow()
-    import tensorflow.compat.v1 as tf
-
     from nets.inference import export
-    tf.disable_v2_behavior()
     result = export.export(
         arguments.network, arguments.checkpoint, arguments.output, arguments.format, arguments.end_point,
         arguments.num_classes, arguments.image_size, arguments.preprocessing, arguments.dynamic_size, arguments.force,
