@@ -10,6 +10,7 @@ import re
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from nets.checkpoints import restore
 from nets.data import images, records, sources
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.webp')
@@ -205,7 +206,8 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
             except tf.errors.OutOfRangeError:
                 return
             except tf.errors.OpError as error:
-                raise ValueError(f'The images cannot be read on: {error.message.splitlines()[0]}') from error
+                reason = restore.first_telling_line(error.message, type(error).__name__)
+                raise ValueError(f'The images cannot be read on: {reason}') from error
             names = [os.fsdecode(name) for name in batch['name']]
             yield Batch(names, batch['image'][batch['sound']],
                         {place: source.diagnose(names[place], batch['encoded'][place])

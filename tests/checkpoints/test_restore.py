@@ -274,3 +274,13 @@ def test_truncated_files_end_in_one_clear_error(tmp_path, kind, share):
 def test_read_step_of_a_checkpoint_without_one(tmp_path):
     for name in ('a', 'global_step'):
         assert restore.read_step(_save(tmp_path, {name: np.ones(2, np.float32)})) is None
+
+
+@pytest.mark.parametrize(('message', 'line'), [
+    ('Graph execution error:\n\nthe  disk is full', 'the disk is full'),
+    ("Graph execution error:\n\nDetected at node 'save' defined at (most recent call last):\n  File 'x', line 1\n"
+     "Node: 'save'\nNo space left on device\n\t [[{{node save}}]]", 'No space left on device'),
+    ('\n', 'nothing'),
+])
+def test_what_tensorflow_means_is_told(message, line):
+    assert restore.first_telling_line(message, 'nothing') == line

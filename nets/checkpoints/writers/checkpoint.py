@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from nets.checkpoints.tensorflow_files import first_telling_line
+
 STEP = 'global_step'
 
 
@@ -29,5 +31,6 @@ def write(prefix, arrays, step=0):
         try:
             session.run(save, {tensor: arrays[name] for tensor, name in zip(tensors, names)})
         except tf.errors.OpError as error:
-            raise OSError(f'The checkpoint {prefix} cannot be written: {error.message.splitlines()[0]}') from error
+            reason = first_telling_line(error.message, type(error).__name__)
+            raise OSError(f'The checkpoint {prefix} cannot be written: {reason}') from error
     return [prefix + '.data-00000-of-00001', prefix + '.index']
