@@ -19,6 +19,11 @@ _BATCH_NORM_INITIALIZERS = {
     'beta': _ZEROS, 'gamma': tf.ones_initializer(), 'moving_mean': _ZEROS, 'moving_variance': tf.ones_initializer()}
 
 
+def scoped_arguments(slim_function):
+    """The arguments that the current arg scope has for a function of slim, as a dict."""
+    return slim.current_arg_scope().get(slim.arg_scope_func_key(slim_function), {})
+
+
 @arg_scope_twin_of(slim.conv2d)
 def conv2d(inputs, num_outputs, kernel_size, stride=1, padding='SAME', data_format=None, rate=1,
            activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
@@ -139,8 +144,7 @@ def biased_batch_norm(inputs, biases_initializer=_ZEROS, **kwargs):
 
     Batch normalisation takes away what the biases add, but weights from elsewhere have them.
     """
-    scoped = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.batch_norm), {})
-    data_format = kwargs.get('data_format') or scoped.get('data_format') or 'NHWC'
+    data_format = kwargs.get('data_format') or scoped_arguments(slim.batch_norm).get('data_format') or 'NHWC'
     channels = inputs.shape.as_list()[1 if data_format == 'NCHW' else -1]
     biases = _weight('biases', 'bias', [channels], inputs, biases_initializer, None, True, None)
     return batch_norm(tf.nn.bias_add(inputs, biases, data_format=data_format, name='BiasAdd'), **kwargs)

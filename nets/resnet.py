@@ -131,12 +131,9 @@ class Layout(typing.NamedTuple):
         """Checks all columns, and what `blocks` takes besides."""
         for name, allowed in [('unit', UNITS), ('strided_unit', ('first', 'last')), ('padding', units.PADDINGS),
                               ('shortcut', units.SHORTCUTS), ('root', resnet_network.ROOTS)]:
-            value = getattr(self, name)
-            if value not in list(allowed) and not isinstance(value, resnet_network.Root):
-                raise ValueError('{} must be one of {}; got {!r}.'.format(name, ', '.join(map(repr, allowed)), value))
-        if self.strided_conv not in UNITS[self.unit].convs:
-            raise ValueError('strided_conv of the kind {!r} must be one of {}; got {!r}.'.format(
-                self.unit, ', '.join(map(repr, UNITS[self.unit].convs)), self.strided_conv))
+            if name != 'root' or not isinstance(self.root, resnet_network.Root):
+                units.choose(name, getattr(self, name), allowed)
+        units.choose('strided_conv of the kind {!r}'.format(self.unit), self.strided_conv, UNITS[self.unit].convs)
         num_blocks = len(_whole('num_units', self.num_units, 'one for each block'))
         for name in ('depths', 'strides'):
             _whole(name, getattr(self, name), 'one for each of the {} blocks'.format(num_blocks), {0, num_blocks})
@@ -226,8 +223,8 @@ def network(name, layout, scope=None, default_image_size=224, order=(), module=N
 
 def _check_biases(name, layout):
     """Checks that a network whose convolutions have biases beside batch normalisation is to get both."""
-    scoped = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.conv2d), {})
-    if layout.conv_biases and scoped.get('normalizer_fn') in (slim.batch_norm, layers.batch_norm):
+    normalizer_fn = layers.scoped_arguments(slim.conv2d).get('normalizer_fn')
+    if layout.conv_biases and normalizer_fn in (slim.batch_norm, layers.batch_norm):
         raise ValueError('The convolutions of {0} have biases beside batch normalisation, which this arg scope leaves '
                          'out; build it in slim.arg_scope({0}.arg_scope()).'.format(name))
 

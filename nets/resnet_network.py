@@ -33,8 +33,8 @@ class Root(collections.namedtuple('Root', ['convs', 'pool', 'conv_args'])):
             size = _size_after(size, kernel_size, stride, padding)
         if self.pool:
             kernel_size, stride, padding = self.pool
-            size = _size_after(size, kernel_size, stride, padding or slim.current_arg_scope().get(
-                slim.arg_scope_func_key(slim.max_pool2d), {}).get('padding', 'VALID'))
+            size = _size_after(size, kernel_size, stride, padding or layers.scoped_arguments(
+                slim.max_pool2d).get('padding', 'VALID'))
         return size
 
     def with_depths(self, multiplier, base_depth):

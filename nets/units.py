@@ -108,10 +108,10 @@ def residual_unit(inputs, convs, stride, rate=1, outputs_collections=None, scope
     Raises:
       ValueError: If an argument is not among what is allowed; the message says what is.
     """
-    _choose('strided_conv', strided_conv, [conv.scope for conv in convs])
-    convolve = PADDINGS[_choose('padding', padding, PADDINGS)]
+    choose('strided_conv', strided_conv, [conv.scope for conv in convs])
+    convolve = PADDINGS[choose('padding', padding, PADDINGS)]
     with tf.variable_scope(scope, default_scope, [inputs]) as sc:
-        net = SHORTCUTS[_choose('shortcut', shortcut, SHORTCUTS)](
+        net = SHORTCUTS[choose('shortcut', shortcut, SHORTCUTS)](
             inputs, convs[-1].depth, stride, tf.nn.relu6 if use_bounded_activations else None)
         residual = inputs
         for conv in convs:
@@ -235,7 +235,7 @@ def _last_convolution(zero_last_gamma):
     """The arguments that set the last convolution of a unit apart from those before it."""
     if not zero_last_gamma:
         return {'activation_fn': None}
-    scoped = slim.current_arg_scope().get(slim.arg_scope_func_key(slim.conv2d), {})
+    scoped = layers.scoped_arguments(slim.conv2d)
     parameters = scoped.get('normalizer_params') or {}
     if scoped.get('normalizer_fn') is None or not parameters.get('scale'):
         raise ValueError('zero_last_gamma=True needs batch normalisation with a gamma: use_batch_norm=True and '
@@ -248,7 +248,8 @@ def _depth_of(net):
     return slim.utils.last_dimension(net.shape, min_rank=4)
 
 
-def _choose(name, value, allowed):
+def choose(name, value, allowed):
+    """The value, if it is among those that are allowed; else a ValueError that lists them."""
     if value not in list(allowed):
         raise ValueError('{} must be one of {}; got {!r}.'.format(name, ', '.join(map(repr, allowed)), value))
     return value

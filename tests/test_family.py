@@ -9,6 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from goldens import fill
+from narrow_rows import narrow
 
 from nets import nets_factory, resnet, resnet_network, resnet_utils, resnet_v1
 
@@ -17,16 +18,6 @@ ROWS = ['resnet_v1_18', 'resnet_v1_50', 'resnet_v1_18_beta', 'resnet_v1_50_beta'
         'resnet_v15_50', 'resnext_50_32x4d', 'se_resnext_50_32x4d', 'wide_resnet_50_2', 'resnet_cifar_20',
         'resnet_small_18', 'resnet_keras_50', 'resnet_keras_v2_50']
 SIZES = [(64, 64), (65, 65), (64, 81)]
-
-
-def narrow(name):
-    """A network's layout with a few channels and two units a block."""
-    layout = nets_factory.networks_map[name].layout
-    num_blocks = len(layout.num_units)
-    layout = layout._replace(num_units=(2,) * num_blocks, depths=(8, 8, 16, 16)[:num_blocks])
-    if layout.cardinality > 1:
-        layout = layout._replace(cardinality=4, group_width=32)
-    return layout._replace(se_ratio=0.25) if layout.se_ratio else layout
 
 
 def build(layout, images, scope='net', **kwargs):

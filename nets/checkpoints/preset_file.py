@@ -16,7 +16,7 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from nets import nets_factory
+from nets import atomic_file, nets_factory
 from nets.checkpoints import restore
 from nets.data import preprocessing
 
@@ -145,17 +145,9 @@ def write(prefix, preset):
 def write_file(path, preset):
     """Writes a file of any name; otherwise as `write`."""
     check(preset)
-    temporary = f'{path}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'w', encoding='utf-8') as file:
-            json.dump(preset._asdict(), file, indent=1, ensure_ascii=False)
-            file.write('\n')
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with atomic_file.writing(path) as file:
+        json.dump(preset._asdict(), file, indent=1, ensure_ascii=False)
+        file.write('\n')
     return path
 
 

@@ -7,6 +7,8 @@ import struct
 
 import tensorflow.compat.v1 as tf
 
+from nets import atomic_file
+
 LABELS_FILENAME = 'labels.txt'
 _SHARD = re.compile(r'(.*)[-_](\d{5})-of-(\d{5})')
 # A record is its length (8 bytes, little-endian), a checksum (4), the content and a checksum (4).
@@ -181,10 +183,8 @@ def write_labels(dataset_dir, class_names):
         class_names: sequence of str, in the order of the labels.
     """
     path = os.path.join(dataset_dir, LABELS_FILENAME)
-    temporary = f'{path}.{os.getpid()}.tmp'
-    with open(temporary, 'w', encoding='utf-8') as file:
+    with atomic_file.writing(path) as file:
         file.writelines(f'{label}:{name}\n' for label, name in enumerate(class_names))
-    os.replace(temporary, path)
 
 
 def read_labels(dataset_dir):

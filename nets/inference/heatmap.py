@@ -1,10 +1,10 @@
 """Class activation maps as pictures: which parts of an image speak for a class (Zhou et al. 2016, arXiv:1512.04150)."""
 
-import os
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from nets import atomic_file
 from nets.checkpoints import preset_file
 
 _OPACITY = 0.5
@@ -71,14 +71,8 @@ def write(path, image):
     """
     with tf.Graph().as_default(), tf.Session() as session:
         content = session.run(tf.image.encode_png(image))
-    temporary = f'{path}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'wb') as file:
-            file.write(content)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with atomic_file.writing(path, 'wb') as file:
+        file.write(content)
 
 
 def _prepared(preset, colours_):

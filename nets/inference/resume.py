@@ -18,6 +18,8 @@ import zlib
 
 import numpy as np
 
+from nets import atomic_file
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -290,9 +292,5 @@ def _read_call(folder):
 
 
 def _write_call(folder, call):
-    path = os.path.join(folder, _CALL)
-    with open(path + '.tmp', 'w', encoding='utf-8') as file:
+    with atomic_file.writing(os.path.join(folder, _CALL)) as file:
         json.dump(call, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + '.tmp', path)

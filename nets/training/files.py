@@ -6,6 +6,8 @@ import json
 import os
 import tempfile
 
+from nets import atomic_file
+
 METRICS_NAME = 'metrics.jsonl'
 
 
@@ -45,16 +47,8 @@ def write_whole(path, text):
         path: The file; its directory must exist.
         text: What to write.
     """
-    temporary = f'{path}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'w', encoding='utf-8', errors='replace') as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    with atomic_file.writing(path, errors='replace') as file:
+        file.write(text)
 
 
 def append_json_line(path, record):

@@ -1,7 +1,6 @@
 """The commands as users run them: in processes of their own, stopped and killed, and with hostile input."""
 
 import json
-import logging
 import os
 import shutil
 import signal
@@ -26,14 +25,6 @@ def images(tmp_path_factory):
     sys.path.insert(0, os.path.dirname(TINY))
     import tiny_network
     return tiny_network.make_images(tmp_path_factory.mktemp('data') / 'images')
-
-
-@pytest.fixture(autouse=True)
-def _logger():
-    logger = logging.getLogger('nets')
-    state = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = state
 
 
 def _start(script, *arguments):

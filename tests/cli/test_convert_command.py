@@ -1,7 +1,6 @@
 """`nets convert` on files that Keras itself saved, and back into Keras' own models."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -20,14 +19,6 @@ from nets.cli import main
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KIND = keras_names.kind_of('resnet_keras_50')
-
-
-@pytest.fixture(autouse=True)
-def _logger():
-    logger = logging.getLogger('nets')
-    state = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = state
 
 
 def quietly(fn, path):

@@ -1,7 +1,6 @@
 """The command `nets extract`: killed at random points, in little memory, and with hostile input."""
 
 import json
-import logging
 import multiprocessing
 import os
 import random
@@ -25,14 +24,6 @@ from nets.inference import resume  # noqa: E402
 
 GOLDEN = os.path.join(TESTS, 'goldens', 'checkpoints', 'tiny_v1')
 TIMEOUT = 240
-
-
-@pytest.fixture(autouse=True)
-def _logger():
-    logger = logging.getLogger('nets')
-    state = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = state
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,6 @@
 """The command `nets predict` as users run it."""
 
 import json
-import logging
 import os
 import sys
 
@@ -19,10 +18,6 @@ from nets.cli import main  # noqa: E402
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
     monkeypatch.setitem(nets_factory.NETWORKS, tiny.NAME, tiny.NETWORK)
-    logger = logging.getLogger('nets')
-    state = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = state
 
 
 @pytest.fixture

@@ -4,20 +4,10 @@ import golden
 import numpy as np
 import tensorflow.compat.v1 as tf
 from goldens import fill
+from narrow_rows import narrow
 
 from nets import nets_factory, resnet
 from nets.inference import fold
-
-
-def narrow(name):
-    """A network's layout with few channels and two units a block."""
-    layout = nets_factory.networks_map[name].layout
-    num_blocks = len(layout.num_units)
-    layout = layout._replace(num_units=(2,) * num_blocks, depths=(8, 8, 16, 16)[:num_blocks])
-    if layout.cardinality > 1:
-        layout = layout._replace(cardinality=4, group_width=32)
-    return layout._replace(se_ratio=0.25) if layout.se_ratio else layout
-
 
 # One name for each layout that differs in more than its numbers of units and widths.
 NAMES = sorted({repr(narrow(name)): name for name in reversed(nets_factory.NETWORKS)}.values())
