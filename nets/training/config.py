@@ -148,6 +148,8 @@ class TrainConfig:
             0.997, 50 at 0.9.
         moving_average_decay: Decay of the averages of all model variables; None for no averages.
         max_number_of_steps: The step to stop at, counted from step 0 of the run in `train_dir`; None: never.
+        max_number_of_epochs: The same in passes over the data set, may be a fraction; only one of the two.
+        gradient_accumulation: Micro-batches whose gradients are averaged in a step; `data.batch_size` counts all.
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
         save_summaries_secs: Seconds between two TensorBoard summaries.
         save_interval_secs: Seconds between two checkpoints.
@@ -165,6 +167,8 @@ class TrainConfig:
     batch_norm_decay: float | None = None
     moving_average_decay: float | None = None
     max_number_of_steps: int | None = None
+    max_number_of_epochs: float | None = None
+    gradient_accumulation: int = 1
     log_every_n_steps: int = 10
     save_summaries_secs: float = 600
     save_interval_secs: float = 600
@@ -173,10 +177,30 @@ class TrainConfig:
 
     def __post_init__(self):
         _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs')
-        _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps')
+        _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps', 'gradient_accumulation')
         _check_decay(self, 'moving_average_decay', 'batch_norm_decay')
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.')
+
+
+def micro_batch_size(config, num_workers=1):
+    """Images that one worker takes at a time.
+
+    Args:
+        config: A `TrainConfig`.
+        num_workers: Processes that train together.
+
+    Returns:
+        An int.
+
+    Raises:
+        ValueError: The batch cannot be divided into equal parts.
+    """
+    size, parts = config.data.batch_size, num_workers * config.gradient_accumulation
+    if size % parts:
+        raise ValueError(f'batch_size must be a multiple of {parts} for {num_workers} worker(s) that take '
+                         f'{config.gradient_accumulation} micro-batch(es) each; got {size}.')
+    return size // parts
 
 
 @dataclasses.dataclass(frozen=True)

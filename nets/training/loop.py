@@ -12,11 +12,9 @@ import tensorflow.compat.v1 as tf
 from nets.checkpoints import preset_file, restore
 from nets.training import (
     files,
-    freezing,
     graph,
     inputs,
     op_errors,
-    optimizers,
     reporting,
     saving,
     schedules,
@@ -51,12 +49,9 @@ def train(config):
             to, a checkpoint that does not fit. Also a corrupt image without `skip_corrupt`, once it comes up.
         FloatingPointError: The loss or a variable became NaN or infinite; no checkpoint has such values.
     """
-    optimizers.check_optimizer(config.optimizer)
-    schedules.check_policy(config.schedule)
-    mode = freezing.training_mode(config.fine_tune.trainable_scopes)
     newest, start_step = saving.newest_checkpoint(config.train_dir)
-    task = inputs.make_task(config.model_name, config.data, mode, config.weight_decay, config.batch_norm_decay,
-                            checkpoint_path=newest or config.fine_tune.checkpoint_path)
+    task = graph.training_task(config, newest or config.fine_tune.checkpoint_path)
+    config = schedules.with_steps(config, task.dataset.num_examples)
     files.writable_dir(config.train_dir, 'train_dir')
     if config.max_number_of_steps is not None and start_step >= config.max_number_of_steps:
         logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', newest,
@@ -90,11 +85,10 @@ def _train(config, task, newest, start_step, seed):
     batch, initialize_batches = inputs.next_batch(
         task, config.data, is_training=True, seed=seed, skip_corrupt=skipped if config.data.skip_corrupt else
         None)
-    logits, _ = task.network_fn(batch['image'])
-    built = graph.build_train_graph(config, logits, batch['label'], task.dataset.num_examples)
+    built = graph.build_train_graph(config, task, batch)
     checkpointer = saving.Checkpointer(config.train_dir, config.save_interval_secs)
     load = _initial_weights(config, built, newest)
-    initialize = tf.global_variables_initializer()
+    initialize = [tf.global_variables_initializer(), tf.local_variables_initializer()]
     tf.get_default_graph().finalize()
 
     session_config = inputs.session_config(config.clone_on_cpu)
@@ -157,12 +151,12 @@ def _checked_run(session, fetches):
 
 def _run(config, session, built, checkpointer, reporter, request, step):
     """Takes steps; returns the number of the last one and its loss."""
-    fetched = {'loss': built.total_loss, 'cross_entropy': built.cross_entropy,
-               'learning_rate': built.learning_rate}
     limit = config.max_number_of_steps or math.inf
     values = {'loss': None}
     while step < limit and request.signal is None:
-        values = {key: float(value) for key, value in _checked_run(session, (fetched, built.train_op))[0].items()}
+        for _ in range(config.gradient_accumulation - 1):
+            _checked_run(session, built.accumulate_op)
+        values = {key: float(value) for key, value in _checked_run(session, (built.metrics, built.train_op))[0].items()}
         step += 1
         if not math.isfinite(values['loss']):
             what = f'the loss is {values["loss"]}'

@@ -1,5 +1,7 @@
 """Learning-rate policies with slim's meaning, on the batch of all devices together."""
 
+import dataclasses
+
 import tensorflow.compat.v1 as tf
 
 
@@ -51,6 +53,22 @@ def steps_of(epochs, num_examples, global_batch_size):
         An int.
     """
     return max(1, int(num_examples * epochs / global_batch_size))
+
+
+def with_steps(config, num_examples):
+    """A configuration whose end is a number of steps, where it was a number of epochs.
+
+    Args:
+        config: A `TrainConfig`.
+        num_examples: Images in the dataset.
+
+    Returns:
+        A `TrainConfig`.
+    """
+    if config.max_number_of_epochs is None:
+        return config
+    steps = steps_of(config.max_number_of_epochs, num_examples, config.data.batch_size)
+    return dataclasses.replace(config, max_number_of_steps=steps, max_number_of_epochs=None)
 
 
 def learning_rate(config, global_step, num_examples, global_batch_size):

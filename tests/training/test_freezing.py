@@ -67,11 +67,12 @@ def test_frozen_part_equals_inference_and_the_rest_equals_training(scopes):
 def test_steps_leave_everything_outside_of_the_scopes_as_it_was():
     tiny_network.register()
     scopes = ('tiny/block2', 'tiny/logits')
-    logits, _ = _build('tiny', scopes)
     settings = config.TrainConfig(
         fine_tune=config.FineTuneConfig(trainable_scopes=scopes),
         optimizer=config.OptimizerConfig(optimizer='sgd'), schedule=config.ScheduleConfig(learning_rate=0.1))
-    built = graph.build_train_graph(settings, logits, tf.constant([0, 1, 2, 0]), 10)
+    network_fn = nets_factory.get_network_fn('tiny', 3, is_training=freezing.training_mode(scopes))
+    built = graph.build_train_graph(settings, tiny_network.task_of(network_fn), {
+        'image': tf.constant(IMAGES), 'label': tf.constant([0, 1, 2, 0])})
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         before = session.run(tf.model_variables())

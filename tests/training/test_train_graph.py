@@ -6,6 +6,7 @@ import golden
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_network
 from goldens import fill
 
 from nets import resnet_utils
@@ -18,16 +19,18 @@ def test_five_steps_equal_those_of_tf1(name):
     shape, seed = case['input']['shape'], case['input']['seed']
     images, labels = tf.placeholder(tf.float32, shape), tf.placeholder(tf.int64, shape[:1])
     builder = getattr(golden.module_of(case['net']), case['net'])
-    with golden.slim.arg_scope(resnet_utils.resnet_arg_scope(**case['arg_scope'])):
-        logits, _ = builder(images, golden.blocks(case['net'], case['blocks']), case['num_classes'],
-                            scope=case['scope'])
+
+    def network_fn(images):
+        with golden.slim.arg_scope(resnet_utils.resnet_arg_scope(**case['arg_scope'])):
+            return builder(images, golden.blocks(case['net'], case['blocks']), case['num_classes'], scope=case['scope'])
+
     assert not case['optimizer']['use_nesterov']
     settings = config.TrainConfig(
         optimizer=config.OptimizerConfig(optimizer='momentum', momentum=case['optimizer']['momentum']),
         schedule=config.ScheduleConfig(learning_rate_decay_type='fixed',
                                        learning_rate=case['optimizer']['learning_rate']),
         moving_average_decay=case['ema_decay'])
-    built = graph.build_train_graph(settings, logits, labels, num_examples=100)
+    built = graph.build_train_graph(settings, tiny_network.task_of(network_fn), {'image': images, 'label': labels})
     total, regularization = [], []
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -38,10 +41,9 @@ def test_five_steps_equal_those_of_tf1(name):
         for step in range(case['steps']):
             batch = {images: fill.images(shape, seed + step),
                      labels: fill.labels(shape[0], case['num_classes'], seed + step)}
-            _, loss, cross_entropy = session.run((built.train_op, built.total_loss, built.cross_entropy),
-                                                 batch)
-            total.append(loss)
-            regularization.append(loss - cross_entropy)
+            metrics, _ = session.run((built.metrics, built.train_op), batch)
+            total.append(metrics['loss'])
+            regularization.append(metrics['loss'] - metrics['cross_entropy'])
         values = session.run({one.op.name: one for one in tf.global_variables()})
     np.testing.assert_allclose(total, case['total_loss'], rtol=1e-5)
     np.testing.assert_allclose(regularization, case['regularization_loss'], rtol=1e-4)
@@ -67,11 +69,11 @@ def test_losses_against_numpy(smoothing):
 
 
 def test_restored_weights_reach_the_averages():
-    images = tf.ones([2, 3])
     weights = tf.get_variable('net/w', [3, 2], initializer=tf.zeros_initializer(),
                               collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES])
     settings = dataclasses.replace(config.TrainConfig(), moving_average_decay=0.9)
-    built = graph.build_train_graph(settings, tf.matmul(images, weights), tf.constant([0, 1]), 10)
+    task = tiny_network.task_of(lambda images: (tf.matmul(images, weights), {}))
+    built = graph.build_train_graph(settings, task, {'image': tf.ones([2, 3]), 'label': tf.constant([0, 1])})
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         weights.load(np.full([3, 2], 5.0, np.float32), session)

@@ -7,6 +7,7 @@ Run as a script it is `train_image_classifier.py` or `eval_image_classifier.py` 
 
 import os
 import sys
+import types
 
 import numpy as np
 
@@ -29,6 +30,11 @@ def register():
     tiny.default_image_size = SIZE
     nets_factory.NETWORKS['tiny'] = nets_factory.Network(
         tiny, resnet_v1.resnet_arg_scope, nets_factory.Preset(SIZE, 'digits', 0))
+
+
+def task_of(network_fn, num_examples=10):
+    """What `graph.build_train_graph` needs of a task."""
+    return types.SimpleNamespace(network_fn=network_fn, dataset=types.SimpleNamespace(num_examples=num_examples))
 
 
 def make_images(directory, per_class=8, seed=0):
