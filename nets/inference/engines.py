@@ -2,10 +2,16 @@
 
     with engines.open_engine('onnxruntime', 'resnet_v1_50', 'resnet_v1_50.ckpt', ['global_pool']) as engine:
         features = engine(images)['global_pool']
+
+Both run the folded graph (see `nets.inference.fold`), whose weights are constants.
 """
+
+import logging
 
 from nets.inference import fold
 from nets.inference.formats import onnx_file
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -34,11 +40,12 @@ class Engine:
         self.close()
 
 
-def open_engine(engine, network, checkpoint, end_points, num_classes=None, **kwargs):
+def open_engine(engine, network, checkpoint, end_points, num_classes=None, config=None, **kwargs):
     """Makes a network ready to run.
 
     Args:
         engine: A key of `ENGINES`.
+        config: `tf.ConfigProto` of the engine 'tensorflow'; None for `fold.session_config()`.
         network, checkpoint, end_points, num_classes, **kwargs: As in `fold.fold`.
 
     Returns:
@@ -48,20 +55,57 @@ def open_engine(engine, network, checkpoint, end_points, num_classes=None, **kwa
         ValueError: If the engine, the network or an end point is unknown, or the checkpoint does not fit.
         ImportError: If the engine's packages are not installed.
     """
+    _check(engine)
+    return ENGINES[engine](fold.fold(network, checkpoint, end_points, num_classes, **kwargs), config)
+
+
+def of_session(engine, session, images, tensors, config=None):
+    """Makes the graph of a session ready to run, with the values that its variables have now.
+
+    TensorFlow runs a graph that cannot be folded, such as one whose control flow reads variables, as it is, in that
+    session: keep it open as long as the engine, and the values of its variables.
+
+    Args:
+        engine, config: As in `open_engine`.
+        session, images, tensors: As in `fold.fold_session`.
+
+    Returns:
+        `Engine`.
+
+    Raises:
+        ValueError: If the engine is unknown, or cannot run the graph.
+        ImportError: If the engine's packages are not installed.
+    """
+    _check(engine)
+    try:
+        return ENGINES[engine](fold.fold_session(session, images, tensors), config)
+    except ValueError as error:
+        if engine != 'tensorflow':
+            raise
+        logger.info('The graph runs unfolded, as it cannot be folded: %s', error)
+        return _of_tensors(session, images, tensors, lambda: None)
+
+
+def _check(engine):
+    """Raises an error unless there is such an engine, and it is installed."""
     if engine not in ENGINES:
         raise ValueError(f'The engine must be one of {", ".join(ENGINES)}; got {engine!r}.')
-    return ENGINES[engine](network, checkpoint, end_points, num_classes, **kwargs)
+    if engine == 'onnxruntime':
+        onnx_file.require()
 
 
-def _tensorflow(*args, **kwargs):
-    session, images, tensors = fold.folded_session(*args, **kwargs)
+def _tensorflow(folded, config):
+    session, images, tensors = fold.session_of(folded, config)
+    return _of_tensors(session, images, tensors, session.close)
+
+
+def _of_tensors(session, images, tensors, close):
     call = session.make_callable(list(tensors.values()), [images])
-    return Engine(lambda batch: dict(zip(tensors, call(batch))), session.close)
+    return Engine(lambda batch: dict(zip(tensors, call(batch))), close)
 
 
-def _onnxruntime(*args, **kwargs):
-    onnx_file.require()
-    folded = fold.fold(*args, one_op_groups=True, **kwargs)
+def _onnxruntime(folded, config):
+    del config
     return Engine(onnx_file.session_fn(onnx_file.serialize(folded), folded.end_points), lambda: None)
 
 

@@ -19,7 +19,8 @@ TOLERANCE = 1e-4
 
 
 def export(network, checkpoint, path, file_format=None, end_points=None, num_classes=None, image_size=None,
-           preprocessing=None, dynamic_size=False, force=False, moving_averages=False, tolerance=TOLERANCE, **kwargs):
+           preprocessing=None, dynamic_size=False, force=False, moving_averages=False, tolerance=TOLERANCE, renames=(),
+           **kwargs):
     """Writes a network for another program, runs what was written, and keeps it if it computes what it should.
 
     Args:
@@ -36,6 +37,7 @@ def export(network, checkpoint, path, file_format=None, end_points=None, num_cla
         force: Whether to replace what is at the path.
         moving_averages: Whether to read the averages of the weights.
         tolerance: The largest relative error.
+        renames: Scopes that the checkpoint has under other names; see `restore.restore_fn`.
         **kwargs: Other arguments of the network, such as `global_pool` and `output_stride`.
 
     Returns:
@@ -57,8 +59,12 @@ def export(network, checkpoint, path, file_format=None, end_points=None, num_cla
     size = None if dynamic_size or not kwargs.get('global_pool', True) else preset.image_size
     if not kwargs.get('global_pool', True):
         kwargs.setdefault('spatial_squeeze', False)
-    build = functools.partial(_build, found, (None, size, size, 3), _batches(preset, size), file_format,
-                              moving_averages, kwargs)
+    batches = _batches(preset, size)
+
+    def build(wanted):
+        return fold.fold_and_run(found.network, found.checkpoint, wanted, preset.num_classes, (None, size, size, 3),
+                                 batches, moving_averages, renames, **kwargs)
+
     check = functools.partial(_write_and_compare, FORMATS[file_format][0], path, preset, tolerance)
     temporary = f'{path}.{os.getpid()}.tmp'
     try:
@@ -137,17 +143,6 @@ def _batches(preset, size):
             batches.append(np.pad(images, [[0, 0], [0, height - images.shape[1]], [0, width - images.shape[2]], [0, 0]],
                                   mode='reflect'))
     return batches
-
-
-def _build(found, shape, batches, file_format, moving_averages, kwargs, end_points):
-    """The folded network as the format wants it, and what the plain one makes of the batches."""
-    arguments = found.network, found.checkpoint
-    folded, plain = fold.fold_and_run(*arguments, end_points, found.preset.num_classes, shape, batches,
-                                      moving_averages, **kwargs)
-    if file_format == 'onnx':
-        folded = fold.fold(*arguments, list(folded.end_points), found.preset.num_classes, shape, moving_averages,
-                           one_op_groups=True, **kwargs)
-    return folded, plain
 
 
 def _write_and_compare(module, path, preset, tolerance, temporary, folded, plain):

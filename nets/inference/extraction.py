@@ -10,6 +10,7 @@ import time
 from tqdm import tqdm
 
 import nets
+from nets.checkpoints import renames
 from nets.inference import extractor as extractors
 from nets.inference import images, outputs, resume, weights
 
@@ -79,6 +80,7 @@ def _call(extractor, source, images_spec, options):
         'network': wanted.network,
         'checkpoint': [os.path.abspath(wanted.checkpoint), weights.fingerprint(wanted.checkpoint)],
         'moving_averages': bool(options.get('moving_averages')),
+        'renames': renames.parse(options.get('renames', ())),
         'engine': options.get('engine', 'tensorflow'),
         'image_size': wanted.preset.image_size,
         'preprocessing': [wanted.preset.preprocessing, wanted.preset.options],

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from nets.checkpoints import preset_file
-from nets.inference import graph, images
+from nets.inference import engines, images
 from nets.inference import weights as weights_
 
 DTYPES = ('float32', 'float16')
@@ -30,7 +30,7 @@ class FeatureExtractor:
 
     def __init__(self, network, checkpoint, end_points=('global_pool',), image_size=None, preprocessing=None,
                  spatial_average=False, dtype='float32', batch_size=32, num_classes=None, moving_averages=False,
-                 num_parallel_calls=4, engine='tensorflow'):
+                 num_parallel_calls=4, engine='tensorflow', renames=()):
         """Builds the network and loads its weights.
 
         Args:
@@ -46,6 +46,7 @@ class FeatureExtractor:
             moving_averages: bool, whether to load the moving averages of the weights.
             num_parallel_calls: int, the number of images that are decoded at a time.
             engine: str, what computes: 'tensorflow', or 'onnxruntime' where it is installed.
+            renames: scopes that the checkpoint has under other names; see `nets.checkpoints.restore.restore_fn`.
 
         Raises:
             ValueError: If a name is unknown or a number out of range, or the checkpoint cannot be read or does not fit.
@@ -62,9 +63,10 @@ class FeatureExtractor:
         self._num_parallel_calls = num_parallel_calls
         self._row_shapes = None
         preset = self.weights.preset
-        self._engine = graph.open_engine(
-            engine, self.weights.network, self.weights.checkpoint, end_points, preset.image_size, preset.num_classes,
-            moving_averages)
+        self._engine = engines.open_engine(
+            engine, self.weights.network, self.weights.checkpoint, end_points or (), preset.num_classes,
+            image_shape=(None, preset.image_size, preset.image_size, 3), moving_averages=moving_averages,
+            renames=renames)
         self._spatial_average = spatial_average
         self.end_points = tuple(dict.fromkeys(end_points))
 

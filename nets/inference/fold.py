@@ -12,11 +12,10 @@ import collections
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
-from nets import convolution, nets_factory
 from nets.checkpoints import restore
 from nets.inference import frozen
+from nets.inference import graph as graphs
 
 IMAGES = 'images'  # name of the placeholder
 
@@ -26,31 +25,28 @@ Folded = collections.namedtuple('Folded', ['nodes', 'images', 'end_points'])
 
 
 def folded_session(network, checkpoint, end_points, num_classes=None, image_shape=(None, None, None, 3), config=None,
-                   moving_averages=False, **kwargs):
+                   **kwargs):
     """A session on a folded network, in a graph of its own.
 
     Args:
-        network: Name of the network, a key of `nets_factory.NETWORKS`.
-        checkpoint: A checkpoint's prefix, one of its files, or a directory.
-        end_points: Names of end points; None for all.
-        num_classes: Number of logits; 0 or None for a network without them.
-        image_shape: Shape of the images, `(batch, height, width, channels)`; all but the channels may be None.
         config: `tf.ConfigProto`; None for `session_config()`.
-        moving_averages: Whether to read the averages of the weights.
-        **kwargs: Other arguments of the network, such as `global_pool` and `output_stride`.
+        network, checkpoint, end_points, num_classes, image_shape, **kwargs: As in `fold`.
 
     Returns:
         A `tf.Session`, the placeholder of the images, and an ordered dict from end point to tensor.
 
     Raises:
-        ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
+        ValueError: As in `fold`.
     """
-    folded = fold(network, checkpoint, end_points, num_classes, image_shape, moving_averages, **kwargs)
-    return session_of(folded, config)
+    return session_of(fold(network, checkpoint, end_points, num_classes, image_shape, **kwargs), config)
 
 
 def session_of(folded, config=None):
-    """A session on what `fold` returned; see `folded_session`."""
+    """A session on what `fold` returned; see `folded_session`.
+
+    Raises:
+        ValueError: If it is no graph that TensorFlow runs, as something of the unfolded one needs its variables.
+    """
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(folded.nodes.graph_def(), name='')
     tensors = collections.OrderedDict((name, graph.get_tensor_by_name(operation + ':0'))
@@ -61,17 +57,23 @@ def session_of(folded, config=None):
 
 def session_config():
     """The settings of sessions for inference; benchmarks/README.md has what others gave."""
-    return tf.ConfigProto()
+    # Two networks share a GPU only if none takes all of its memory at once.
+    return tf.ConfigProto(allow_soft_placement=True, gpu_options={'allow_growth': True})
 
 
 def fold(network, checkpoint, end_points, num_classes=None, image_shape=(None, None, None, 3), moving_averages=False,
-         one_op_groups=None, **kwargs):
+         renames=(), **kwargs):
     """Folds a network with the values of a checkpoint.
 
     Args:
-        one_op_groups: Whether grouped convolutions are one operation each; None decides by the processor, as some
-            cannot run that.
-        network, checkpoint, end_points, num_classes, image_shape, moving_averages, **kwargs: As in `folded_session`.
+        network: Name of the network, a key of `nets_factory.NETWORKS`.
+        checkpoint: A checkpoint's prefix, one of its files, or a directory.
+        end_points: Names of end points; None for all; see `graph.build`.
+        num_classes: Number of logits; 0 or None for a network without them.
+        image_shape: Shape of the images, `(batch, height, width, channels)`; all but the channels may be None.
+        moving_averages: Whether to read the averages of the weights.
+        renames: Scopes that the checkpoint has under other names; see `restore.restore_fn`.
+        **kwargs: Other arguments of the network, such as `global_pool` and `output_stride`.
 
     Returns:
         `Folded`.
@@ -79,34 +81,28 @@ def fold(network, checkpoint, end_points, num_classes=None, image_shape=(None, N
     Raises:
         ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
     """
-    return fold_and_run(network, checkpoint, end_points, num_classes, image_shape, (), moving_averages, one_op_groups,
+    return fold_and_run(network, checkpoint, end_points, num_classes, image_shape, (), moving_averages, renames,
                         **kwargs)[0]
 
 
 def fold_and_run(network, checkpoint, end_points, num_classes, image_shape, batches, moving_averages=False,
-                 one_op_groups=None, **kwargs):
+                 renames=(), **kwargs):
     """Folds a network, and runs it as it was before, for comparison.
 
     Args:
-        end_points: As in `folded_session`, or a function of the known ones that returns the names.
         batches: Images, a list of arrays.
-        network, checkpoint, num_classes, image_shape, moving_averages, **kwargs: As in `fold`.
-        one_op_groups: As in `fold`; True only without images, as not all processors run that.
+        network, checkpoint, end_points, num_classes, image_shape, moving_averages, renames, **kwargs: As in `fold`.
 
     Returns:
         `Folded`, and a list of pairs: images, and a dict from end point to the array that the plain network gives.
 
     Raises:
-        ValueError: If the network or an end point is unknown, or the checkpoint does not fit.
+        ValueError: As in `fold`.
     """
-    nets_factory.get_network_fn(network, num_classes)  # knows what to say of an unknown name
-    builder, arg_scope, _ = nets_factory.NETWORKS[network]
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, None, None, image_shape[3]], name=IMAGES)
-        with slim.arg_scope(arg_scope(weight_decay=0.0)), slim.arg_scope([convolution.grouped], one_op=one_op_groups):
-            _, known = builder(images, num_classes=num_classes, is_training=False, **kwargs)
-        tensors = choose_end_points(known, end_points(known) if callable(end_points) else end_points)
-        load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages)
+        tensors = graphs.build(network, images, end_points, num_classes, **kwargs)
+        load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages, renames=renames)
         with tf.Session(graph=graph, config=tf.ConfigProto(device_count={'GPU': 0})) as session:
             load(session)
             folded = fold_session(session, images, tensors, image_shape)
@@ -124,7 +120,13 @@ def fold_session(session, images, tensors, image_shape=None):
 
     Returns:
         `Folded`.
+
+    Raises:
+        ValueError: If a tensor is not the first result of its operation.
     """
+    for name, tensor in tensors.items():
+        if tensor.value_index != 0:
+            raise ValueError(f'The end point {name!r} is {tensor.name}; only first results of operations are folded.')
     operations = collections.OrderedDict((name, tensor.op.name) for name, tensor in tensors.items())
     with session.graph.as_default():
         values = session.run({variable.op.name: variable for variable in tf.global_variables()})
@@ -133,22 +135,6 @@ def fold_session(session, images, tensors, image_shape=None):
         nodes[images.op.name].attr['shape'].shape.CopyFrom(tf.TensorShape(image_shape).as_proto())
     fold_batch_norms(nodes)
     return Folded(nodes, images.op.name, operations)
-
-
-def choose_end_points(known, names):
-    """Those of the end points that are wanted, an ordered dict.
-
-    Args:
-        known: Dict from name to anything.
-        names: The wanted names, or None for all.
-
-    Raises:
-        ValueError: If a name is unknown; the message lists those that are known.
-    """
-    for name in names or ():
-        if name not in known:
-            raise ValueError(f'There is no end point {name!r}; the network has {", ".join(known)}.')
-    return collections.OrderedDict((name, known[name]) for name in (known if names is None else names))
 
 
 def fold_batch_norms(nodes):

@@ -1,10 +1,15 @@
 """ONNX Runtime and TensorFlow compute the same."""
 
+import logging
 import sys
 
+import golden
+import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from narrow_networks import BATCHES, register, relative, save
 
+from nets import nets_factory
 from nets.inference import engines, fold
 from nets.inference.formats import onnx_file
 
@@ -57,3 +62,56 @@ def test_what_has_no_twin_is_named(monkeypatch, tmp_path):
     folded.nodes['small/pool1/MaxPool'].op = 'MaxPoolV9'
     with pytest.raises(ValueError, match=r'The operation MaxPoolV9 \(small/pool1/MaxPool\) is not known'):
         onnx_file.serialize(folded)
+
+
+RESULTS = {
+    'tanh': tf.tanh, 'elu': tf.nn.elu, 'exp': tf.exp, 'leaky_relu': tf.nn.leaky_relu, 'selu': tf.nn.selu,
+    'log_softmax': tf.nn.log_softmax, 'relu6': tf.nn.relu6, 'sigmoid': tf.sigmoid, 'softplus': tf.nn.softplus,
+    'softsign': tf.nn.softsign, 'average': lambda net: tf.reduce_mean(net, [1, 2]),
+    'largest': lambda net: tf.reduce_max(net, [1, 2]),
+    'largest, kept': lambda net: tf.reduce_max(net, [1, 2], keepdims=True)}
+
+
+def test_whatever_follows_a_network_has_its_twin():
+    images = tf.placeholder(tf.float32, [None, 5, 7, 3])
+    weights = tf.Variable(np.random.RandomState(0).normal(0, 2, [3, 3, 3, 4]).astype(np.float32))
+    net = tf.nn.conv2d(images, weights, strides=2, padding='SAME')
+    tensors = {name: function(net) for name, function in RESULTS.items()}
+    batch = np.random.RandomState(1).normal(size=(2, 5, 7, 3)).astype(np.float32)
+    with tf.Session() as session:
+        session.run(weights.initializer)
+        expected = session.run(tensors, {images: batch})
+        with engines.of_session('onnxruntime', session, images, tensors) as engine:
+            assert relative([engine(batch)], [expected]) < 1e-5
+
+
+@pytest.mark.parametrize('engine', engines.ENGINES)
+def test_an_engine_keeps_the_values_that_variables_had(engine, monkeypatch):
+    register(monkeypatch, 'resnext_50_32x4d')
+    images = tf.placeholder(tf.float32, [None, None, None, 3])
+    _, tensors = nets_factory.get_network_fn('small', 3)(images)
+    with tf.Session() as session:
+        golden.fill_variables(session)
+        expected = [session.run(tensors, {images: batch}) for batch in BATCHES]
+        with engines.of_session(engine, session, images, tensors) as opened:
+            session.run(tf.global_variables_initializer())
+            session.close()
+            assert relative([opened(batch) for batch in BATCHES], expected) < 1e-5
+
+
+def test_a_graph_that_cannot_be_folded_runs_as_it_is(caplog):
+    images = tf.placeholder(tf.float32, [None, None, None, 3])
+    weights = tf.get_variable('weights', initializer=tf.ones([1, 1, 3, 2]))
+    bright = tf.cond(tf.reduce_mean(images) > 0, lambda: tf.nn.conv2d(images, weights, 1, 'SAME'),
+                     lambda: tf.nn.conv2d(-images, weights, 1, 'SAME'))
+    tensors = {'bright': bright, 'second': tf.nn.top_k(bright, 1).indices}
+    batch = np.random.RandomState(0).normal(-1, 1, (2, 3, 3, 3)).astype(np.float32)
+    with tf.Session() as session, caplog.at_level(logging.INFO, 'nets'):
+        session.run(weights.initializer)
+        for name, tensor in tensors.items():
+            with engines.of_session('tensorflow', session, images, {name: tensor}) as engine:
+                np.testing.assert_array_equal(engine(batch)[name], session.run(tensor, {images: batch}))
+            assert 'The graph runs unfolded' in caplog.text
+            caplog.clear()
+            with pytest.raises(ValueError, match='the ONNX export knows|only first results'):
+                engines.of_session('onnxruntime', session, images, {name: tensor})

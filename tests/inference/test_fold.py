@@ -64,7 +64,7 @@ def test_only_what_is_wanted_is_kept(monkeypatch, tmp_path):
     assert not [one for one in fold.fold('small', prefix, [name], 3).nodes if 'block2' in one]
     actual = run(prefix, BATCHES, end_points=[name], image_shape=(2, None, None, 3))
     assert relative(actual, [{name: one[name]} for one in expected]) < 1e-5
-    with pytest.raises(ValueError, match="no end point 'block1'; the network has small/conv1, "):
+    with pytest.raises(ValueError, match="no end point 'block1'; did you mean 'small/block1'"):
         fold.fold('small', prefix, ['block1'], 3)
 
 

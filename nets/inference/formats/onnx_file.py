@@ -69,7 +69,7 @@ def imported(name):
 
 
 def serialize(folded):
-    """The bytes of the ONNX model of a folded network whose grouped convolutions are one operation each.
+    """The bytes of the ONNX model of a folded network.
 
     Raises:
         ValueError: If the network has an operation that is not known here.

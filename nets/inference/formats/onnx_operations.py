@@ -3,6 +3,9 @@
 import collections
 
 import numpy as np
+import tensorflow.compat.v1 as tf
+
+from nets.inference import frozen
 
 # kind, names of the inputs, name of the result, dict of attributes
 Operation = collections.namedtuple('Operation', ['kind', 'inputs', 'output', 'attributes'])
@@ -20,10 +23,32 @@ def translate(nodes):
     Raises:
         ValueError: If an operation is not known.
     """
-    graph = Graph(nodes)
-    for name in nodes:
+    graph = Graph(_with_whole_convolutions(nodes))
+    for name in graph.nodes:
         graph.add(name)
     return graph
+
+
+def _with_whole_convolutions(nodes):
+    """The same nodes, with one operation for a grouped convolution that is one for each group.
+
+    Some processors' kernels of TensorFlow know no groups; those of ONNX Runtime do.
+    """
+    whole = frozen.Nodes(nodes, dict(nodes.constants), nodes.outputs)
+    for name, node in nodes.items():
+        parts = [nodes.get(one) for one in node.input[:-1]] if node.op == 'ConcatV2' else []
+        if not parts or any(part is None or part.op != 'Conv2D' for part in parts):
+            continue
+        split = nodes.get(parts[0].input[0])
+        groups = [f'{split.name}:{i}' if i else split.name for i in range(split.attr['num_split'].i)] if split else []
+        if [part.input[0] for part in parts] == groups:
+            whole[name] = tf.NodeDef()
+            whole[name].CopyFrom(parts[0])
+            whole[name].name = name
+            whole[name].input[:] = [split.input[1], name + '/weights']
+            whole.constants[name + '/weights'] = np.concatenate([nodes.constants[part.input[1]] for part in parts], 3)
+    whole.prune()
+    return whole
 
 
 class Graph:
@@ -48,7 +73,7 @@ class Graph:
         node = self.nodes[name]
         if node.op not in _TRANSLATIONS:
             raise ValueError(f'The operation {node.op} ({name}) is not known to the ONNX export, which has '
-                             f'{", ".join(_TRANSLATIONS)}. Export a SavedModel or a frozen graph instead.')
+                             f'{", ".join(_TRANSLATIONS)}. Take another format, or the engine tensorflow.')
         if node.attr['data_format'].s == b'NCHW':
             raise ValueError(f'{name} has the layout NCHW; build the network in NHWC to export it as ONNX.')
         tensors = [one for one in node.input if one not in self.nodes.constants]
@@ -121,22 +146,32 @@ class Graph:
         zeros = zeros[[0, 3, 1, 2]].T.ravel().astype(np.int64)
         self.emit(node, 'Pad', [node.input[0] + ':0', self.constant(node, 'zeros', zeros)])
 
-    def mean(self, node):
-        axes = np.ravel(self.nodes.constants[node.input[1]]).tolist()
-        if sorted(axes) != [1, 2] or not node.attr['keep_dims'].b:
-            raise ValueError(f'{node.name} is a mean over the axes {axes}; the ONNX export knows that over height and '
-                             'width, which keeps both.')
-        self.emit(node, 'GlobalAveragePool', [node.input[0] + ':0'])
+    def global_pool(self, node):
+        kind, axes = _GLOBAL_POOLS[node.op], np.ravel(self.nodes.constants[node.input[1]]).tolist()
+        if sorted(axes) != [1, 2]:
+            raise ValueError(f'{node.name} is a pool over the axes {axes}; the ONNX export knows that over height and '
+                             'width, 1 and 2.')
+        if node.attr['keep_dims'].b:
+            self.emit(node, kind, [node.input[0] + ':0'])
+            return
+        self.operations.append(Operation(kind, [node.input[0] + ':0'], node.name + '/pool:0', {}))
+        self._drop_height_and_width(node, node.name + '/pool:0')
 
     def squeeze(self, node):
         axes = sorted(node.attr['squeeze_dims'].list.i)
         if axes != [1, 2]:
             raise ValueError(f'{node.name} squeezes the axes {axes}; the ONNX export knows height and width, 1 and 2.')
+        self._drop_height_and_width(node, node.input[0] + ':0')
+
+    def _drop_height_and_width(self, node, pooled):
         self.ranks[node.name] = 2
-        self.emit(node, 'Squeeze', [node.input[0] + ':0', self.constant(node, 'axes', np.array([2, 3]))])
+        self.emit(node, 'Squeeze', [pooled, self.constant(node, 'axes', np.array([2, 3]))])
 
     def softmax(self, node):
-        self.emit(node, 'Softmax', [node.input[0] + ':0'], axis=1)
+        self.emit(node, node.op, [node.input[0] + ':0'], axis=1)
+
+    def leaky_relu(self, node):
+        self.emit(node, 'LeakyRelu', [node.input[0] + ':0'], alpha=node.attr['alpha'].f)
 
     def relu6(self, node):
         limits = [self.constant(node, role, np.float32(value)) for role, value in (('low', 0), ('high', 6))]
@@ -174,10 +209,13 @@ def _padding(node, size, rates):
     return {'pads': pads.T.ravel().tolist()}
 
 
-_ELEMENTWISE = {'AddV2': 'Add', 'Add': 'Add', 'Mul': 'Mul', 'Sub': 'Sub', 'Relu': 'Relu', 'Sigmoid': 'Sigmoid',
-                'Minimum': 'Min', 'Maximum': 'Max', 'Identity': 'Identity'}
+_GLOBAL_POOLS = {'Mean': 'GlobalAveragePool', 'Max': 'GlobalMaxPool'}
+_ELEMENTWISE = {'AddV2': 'Add', 'Add': 'Add', 'Mul': 'Mul', 'Sub': 'Sub', 'Minimum': 'Min', 'Maximum': 'Max',
+                **{name: name for name in ('Relu', 'Sigmoid', 'Identity', 'Tanh', 'Elu', 'Exp', 'Selu', 'Softplus',
+                                           'Softsign')}}
 _TRANSLATIONS = dict(
-    dict.fromkeys(_ELEMENTWISE, Graph.elementwise), Placeholder=Graph.placeholder, Conv2D=Graph.convolution,
-    BiasAdd=Graph.biases, FusedBatchNorm=Graph.batch_norm, FusedBatchNormV2=Graph.batch_norm,
-    FusedBatchNormV3=Graph.batch_norm, MaxPool=Graph.max_pool, Pad=Graph.pad, Mean=Graph.mean, Squeeze=Graph.squeeze,
-    Softmax=Graph.softmax, Relu6=Graph.relu6)
+    dict.fromkeys(_ELEMENTWISE, Graph.elementwise), **dict.fromkeys(_GLOBAL_POOLS, Graph.global_pool),
+    Placeholder=Graph.placeholder, Conv2D=Graph.convolution, BiasAdd=Graph.biases, FusedBatchNorm=Graph.batch_norm,
+    FusedBatchNormV2=Graph.batch_norm, FusedBatchNormV3=Graph.batch_norm, MaxPool=Graph.max_pool, Pad=Graph.pad,
+    Squeeze=Graph.squeeze, Softmax=Graph.softmax, LogSoftmax=Graph.softmax, Relu6=Graph.relu6,
+    LeakyRelu=Graph.leaky_relu)
