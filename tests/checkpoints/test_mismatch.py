@@ -37,3 +37,21 @@ def test_likely_cause(names, held, missing, misshaped, advice):
 def test_scope_without_anything_alike_lists_what_there_is():
     text = mismatch.describe_scope('trainable_scopes', 'fc', ['net/conv1/weights', 'net/logits/biases'])
     assert text.endswith('There are: net, net/conv1, net/logits.')
+
+
+@pytest.mark.parametrize(('held', 'missing', 'misshaped', 'advice'), [
+    (['m/c/weights'], ['n/c/weights'], [], 'Change --network.'),
+    (['x/n/c/weights'], ['n/c/weights'], [], "below 'x/' in the checkpoint. Add --rename=x="),
+    (['n/c/weights'], ['n/c/weights/ExponentialMovingAverage'], [], 'Leave --moving_averages out'),
+    (['n/c/weights'], [], [('n/logits/weights', ((4, 9), FLOAT), ((4, 7), FLOAT))], 'Leave --num_classes out'),
+    (['n/x'], ['n/c/weights'], [], 'than --network says')])
+def test_commands_are_advised_of_their_own_flags(held, missing, misshaped, advice):
+    text = mismatch.describe('/c', ['n/c/weights'], held, missing, misshaped, [], user=mismatch.COMMANDS)
+    assert advice in text
+    assert not {'--model_name', '--checkpoint_exclude_scopes', '--moving_average_decay'} & set(text.split())
+
+
+def test_the_flag_that_chooses_among_scopes_is_named():
+    choices = [[('a', '')], [('b', '')]]
+    assert "Choose by --checkpoint_renames, which may be 'a=', 'b='." in mismatch.describe_choice(choices)
+    assert 'Choose by --rename,' in mismatch.describe_choice(choices, mismatch.COMMANDS)
