@@ -81,8 +81,8 @@ def difference(shapes, path, network, num_classes=None):
     outer = fit.prefix.rstrip('/').rpartition('/')[0]
     held = sorted(name[len(outer):].lstrip('/') if name.startswith(fit.prefix) else name for name in shapes)
     if fit.missing or fit.misshaped:
-        text = mismatch.describe(path, names, held, fit.missing, [
-            (name, (theirs, 'shape'), (ours, 'shape')) for name, theirs, ours in fit.misshaped], fit.unexpected)
+        misshaped = [(name, (theirs, 'shape'), (ours, 'shape')) for name, theirs, ours in fit.misshaped]
+        text = mismatch.describe(path, names, held, fit.missing, misshaped, fit.unexpected, user=mismatch.COMMANDS)
     else:
         text = '\n'.join([f'{path} has all variables of {network}, and others in its scope.'] + mismatch.listed(
             'Unexpected', fit.unexpected))

@@ -5,8 +5,13 @@ Pure text from names and shapes, so that it can be tested without TensorFlow.
 
 _SHOWN = 20
 
+# Who is advised: the scripts that train and evaluate, or the commands of `nets`, which have other flags.
+SCRIPTS, COMMANDS = 'scripts', 'commands'
+_FLAGS = {SCRIPTS: {'network': '--model_name', 'rename': '--checkpoint_renames', 'averages': '--moving_average_decay'},
+          COMMANDS: {'network': '--network', 'rename': '--rename', 'averages': '--moving_averages'}}
 
-def describe(path, names, held, missing, misshaped, unused, renames=()):
+
+def describe(path, names, held, missing, misshaped, unused, renames=(), user=SCRIPTS):
     """Describes how a checkpoint differs from the variables it should fill.
 
     Args:
@@ -17,6 +22,7 @@ def describe(path, names, held, missing, misshaped, unused, renames=()):
         misshaped: Tuples (name, (shape, type) in the checkpoint, (shape, type) of the variable).
         unused: Names in the checkpoint that no variable takes; told as information.
         renames: Pairs of a scope in the checkpoint and what it was read as; the other names are with these.
+        user: `SCRIPTS` or `COMMANDS`.
 
     Returns:
         A text of several lines: a summary, the lists (20 entries of each, and the count), then the advice.
@@ -30,15 +36,17 @@ def describe(path, names, held, missing, misshaped, unused, renames=()):
         for name, theirs, ours in misshaped])
     lines += listed('In the checkpoint and not used (this alone is no error)', unused)
     facts = _Facts(names, held, missing, misshaped)
-    advice = [text for applies, text in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
-    lines += ['Likely cause: ' + text.format(**facts.words()) for text in advice]
+    found = [(cause, advice) for applies, cause, advice in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
+    words = dict(facts.words(), **_FLAGS[user])
+    lines += ['Likely cause: ' + '{} {}'.format(cause, advice[user]).format(**words) for cause, advice in found]
     return '\n'.join(lines)
 
 
-def describe_choice(choices):
+def describe_choice(choices, user=SCRIPTS):
     """Describes a checkpoint that holds all that is wanted in several scopes: `choices` are lists of renames."""
-    return ('The checkpoint holds all variables {} times, in other scopes than the model. Choose by one of the renames '
-            '{}.'.format(len(choices), ', '.join(show_renames(renames) for renames in choices[:_SHOWN])))
+    return ('The checkpoint holds all variables {} times, in other scopes than the model. Choose by {}, such as {}.'
+            .format(len(choices), _FLAGS[user]['rename'],
+                    ', '.join(show_renames(renames) for renames in choices[:_SHOWN])))
 
 
 def show_renames(renames):
@@ -118,39 +126,48 @@ class _Facts:
         return bool(slots)
 
 
-_NO_CAUSE = ('the checkpoint is of another network than --model_name says, or of another version of it. To '
-             'fill what fits and leave the rest as initialized, name the rest in '
-             '--checkpoint_exclude_scopes, or allow missing variables by --ignore_missing_vars.')
+def _both(text):
+    return {SCRIPTS: text, COMMANDS: text}
+
+
+# A cause, and what to do about it.
+_NO_CAUSE = ('the checkpoint is of another network than {network} says, or of another version of it.', {
+    SCRIPTS: 'To fill what fits and leave the rest as initialized, name the rest in --checkpoint_exclude_scopes, or '
+             'allow missing variables by --ignore_missing_vars.',
+    COMMANDS: '`nets inspect` tells which networks it fits.'})
 
 # In order of how telling they are; the first two that apply are shown.
 _CAUSES = (
     (lambda facts: bool(facts.deeper),
-     'the names lie below {deeper!r} in the checkpoint; give the rename "{deeper_scope}=".'),
+     'the names lie below {deeper!r} in the checkpoint.', _both('Add {rename}={deeper_scope}=')),
     (_Facts.none_of_the_root,
-     'another network; the model has {roots} and the checkpoint holds {held_roots}. Change --model_name.'),
+     'another network; the model has {roots} and the checkpoint holds {held_roots}.', _both('Change {network}.')),
     (_Facts.other_root,
-     'another root block, one 7x7 convolution (conv1) on one side and three 3x3 (conv1_1 to conv1_3) on the other. Use '
-     'the network of the same depth with "_beta" at the end of its name, or without.'),
+     'another root block, one 7x7 convolution (conv1) on one side and three 3x3 (conv1_1 to conv1_3) on the other.',
+     _both('Use the network of the same depth with "_beta" at the end of its name, or without.')),
     (lambda facts: bool(facts.channels),
-     'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the '
-     'model. Feed images of {their_channels} channels; to train the first convolution anew, add '
-     '--checkpoint_exclude_scopes={first}'),
+     'images of another number of channels: {their_channels} in the checkpoint, {our_channels} in the model.', {
+         SCRIPTS: 'Feed images of {their_channels} channels; to train the first convolution anew, add '
+                  '--checkpoint_exclude_scopes={first}',
+         COMMANDS: 'Feed images of {their_channels} channels.'}),
     (_Facts.averages_missing,
-     'the checkpoint holds no moving averages. Leave --moving_average_decay out to read the raw weights.'),
+     'the checkpoint holds no moving averages.', _both('Leave {averages} out to read the raw weights.')),
     (_Facts.only_logits_misshaped,
-     'another number of classes: {theirs} in the checkpoint, {ours} in the model.{offset} To evaluate, use the '
-     'dataset that it was trained on and --labels_offset (1 drops the background class). To fine-tune, name '
-     'this checkpoint in --checkpoint_path, another --train_dir than its own, and add '
-     '--checkpoint_exclude_scopes={logits}'),
+     'another number of classes: {theirs} in the checkpoint, {ours} in the model.{offset}', {
+         SCRIPTS: 'To evaluate, use the dataset that it was trained on and --labels_offset (1 drops the background '
+                  'class). To fine-tune, name this checkpoint in --checkpoint_path, another --train_dir than its own, '
+                  'and add --checkpoint_exclude_scopes={logits}',
+         COMMANDS: 'Leave --num_classes out to get as many as there are.'}),
     (_Facts.only_logits_missing,
-     'the checkpoint has no classifier, or one of another name. To train a new one, add '
-     '--checkpoint_exclude_scopes={logits}'),
+     'the checkpoint has no classifier, or one of another name.', {
+         SCRIPTS: 'To train a new one, add --checkpoint_exclude_scopes={logits}',
+         COMMANDS: 'Leave --num_classes out to go without, or name its scope: {rename}=OLD={logits}'}),
     (_Facts.biases_for_batch_norm,
-     'the checkpoint was made without resnet_arg_scope: its convolutions have biases and no batch norm. '
-     'Build the network the way it was built then.'),
+     'the checkpoint was made without resnet_arg_scope: its convolutions have biases and no batch norm.',
+     _both('Build the network the way it was built then.')),
     (_Facts.training_state_missing,
-     'the run that wrote it had another --optimizer or --moving_average_decay. Use the same flags, or '
-     'another --train_dir and this one as --checkpoint_path.'),
+     'the run that wrote it had another --optimizer or --moving_average_decay.',
+     _both('Use the same flags, or another --train_dir and this one as --checkpoint_path.')),
 )
 
 

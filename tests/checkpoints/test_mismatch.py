@@ -53,5 +53,5 @@ def test_commands_are_advised_of_their_own_flags(held, missing, misshaped, advic
 
 def test_the_flag_that_chooses_among_scopes_is_named():
     choices = [[('a', '')], [('b', '')]]
-    assert "Choose by --checkpoint_renames, which may be 'a=', 'b='." in mismatch.describe_choice(choices)
+    assert "Choose by --checkpoint_renames, such as 'a=', 'b='." in mismatch.describe_choice(choices)
     assert 'Choose by --rename,' in mismatch.describe_choice(choices, mismatch.COMMANDS)
