@@ -68,7 +68,7 @@ class Restorer:
 
 
 def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=False, moving_averages=False,
-               renames=()):
+               renames=(), user=mismatch.SCRIPTS):
     """Plans the restoring of variables and checks that it can work.
 
     Where the checkpoint has none of the names, but all of them in another scope (`tower_0/resnet_v1_50/…` for
@@ -87,6 +87,7 @@ def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=Fal
         moving_averages: Whether to read the averages that `tf.train.ExponentialMovingAverage` keeps under
             `<name>/ExponentialMovingAverage`. A variable that is not trained and has no average is read raw.
         renames: Dict from a scope in the checkpoint to the scope in the model, or a list of texts 'old=new'.
+        user: `mismatch.SCRIPTS` or `mismatch.COMMANDS`: whose flags the error speaks of.
 
     Returns:
         A `Restorer`: call it with a session to load the values. It adds operations to the current graph, so
@@ -103,11 +104,12 @@ def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=Fal
     named = _named(variables)
     kept, excluded = split_by_scopes(named, exclude_scopes, 'checkpoint_exclude_scopes')
     pairs = renaming.parse(renames)
-    match = _Match(kept, held, moving_averages, pairs) if pairs else _match(kept, held, moving_averages, ignore_missing)
+    match = (_Match(kept, held, moving_averages, pairs) if pairs else
+             _match(kept, held, moving_averages, ignore_missing, user))
     nothing_left = bool(kept) and not match.restored
     if match.misshaped or (match.missing and (not ignore_missing or nothing_left)):
         raise ValueError(mismatch.describe(path, list(named), sorted(match.sources), match.missing, match.misshaped,
-                                           match.unused, match.renames))
+                                           match.unused, match.renames, user))
     if match.renames and not pairs:
         logger.info('The names of %s differ; reading with the rename %s.', path, mismatch.show_renames(match.renames))
     keys = {name: key for key, name in objects.items()}
@@ -179,7 +181,7 @@ class _Match:
         self.unused = sorted(set(held) - set(self.restored) - {self.sources[name] for name, _, _ in self.misshaped})
 
 
-def _match(variables, held, moving_averages, ignore_missing):
+def _match(variables, held, moving_averages, ignore_missing, user):
     """The names as they are; or with the one rename that brings them all, if none is there as it is."""
     plain = _Match(variables, held, moving_averages)
     if plain.restored or plain.misshaped or not variables:
@@ -191,7 +193,7 @@ def _match(variables, held, moving_averages, ignore_missing):
     if least == len(variables) or (least and not ignore_missing):
         return plain
     if len(best) > 1:
-        raise ValueError(mismatch.describe_choice([match.renames for match in best]))
+        raise ValueError(mismatch.describe_choice([match.renames for match in best], user))
     return best[0]
 
 
