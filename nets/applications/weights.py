@@ -7,7 +7,7 @@ import weakref
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import formats, origins, restore
+from nets.checkpoints import formats, mismatch, origins, restore
 from nets.checkpoints.writers import checkpoint
 
 _TOP = 'logits/'
@@ -54,7 +54,7 @@ def load(path, network, variables, session):
     checkpoint_path, arrays = _open(path, network, variables)
     if arrays is None:
         with session.graph.as_default():
-            restore.restore_fn(checkpoint_path, _named(network, variables))(session)
+            restore.restore_fn(checkpoint_path, _named(network, variables), user=mismatch.COMMANDS)(session)
         return
     # What initializers assign is fed, so that the graph stays as it is.
     initializers = [variables[name].initializer for name in arrays]
@@ -93,7 +93,7 @@ def _keys(path, named):
     with tf.Graph().as_default():
         twins = {name: tf.get_variable(name, variable.shape, variable.dtype.base_dtype)
                  for name, variable in named.items()}
-        restored = restore.restore_fn(path, twins).restored
+        restored = restore.restore_fn(path, twins, user=mismatch.COMMANDS).restored
         return {key: named[twin.op.name] for key, twin in restored.items()}
 
 

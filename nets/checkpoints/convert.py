@@ -15,7 +15,18 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory
-from nets.checkpoints import built, formats, keras_names, origins, preset_file, restore, tables, whole_files
+from nets.checkpoints import (
+    built,
+    formats,
+    keras_names,
+    mismatch,
+    origins,
+    preset_file,
+    restore,
+    tables,
+    whole_files,
+)
+from nets.checkpoints import renames as renaming
 from nets.checkpoints import verify as verification
 from nets.checkpoints.writers import checkpoint, keras_file, safetensors_file
 
@@ -36,7 +47,7 @@ _Plan = collections.namedtuple('_Plan', [
 
 
 def convert(source, destination, network=None, source_kind=None, overwrite=False, ema=False, moving_averages=False,
-            class_names=None, preset_changes=None, verify=False):
+            class_names=None, preset_changes=None, verify=False, renames=()):
     """Converts a file of weights.
 
     Args:
@@ -50,6 +61,7 @@ def convert(source, destination, network=None, source_kind=None, overwrite=False
         class_names: Names of the classes, in the order of the logits, or None.
         preset_changes: Dict of values of the preset other than the origin's; see `preset_file.of_network`.
         verify: Whether to run both sides on random images and compare; see `nets.checkpoints.verify`.
+        renames: Scopes that a checkpoint of ours has under other names, as of `restore.restore_fn`.
 
     Returns:
         A dict: `source`, `source_format`, `destination`, `network`, `num_variables`, `num_classes`, `converted` (names
@@ -66,7 +78,7 @@ def convert(source, destination, network=None, source_kind=None, overwrite=False
     whole_files.check_free(destination, overwrite)
     with formats.open_weights(source, **({'ema': True} if ema else {})) as weights:
         kind = _source_kind(weights, source_kind)
-        plan = _plan(weights, kind, target, network, moving_averages)
+        plan = _plan(weights, kind, target, network, moving_averages, renames)
     preset = _preset(weights.path, kind, network, plan, class_names, preset_changes or {})
     result = {'source': source, 'source_format': weights.format, 'destination': destination, 'network': network,
               'num_variables': len(plan.arrays), 'num_classes': plan.num_classes, 'converted': plan.changed,
@@ -77,7 +89,7 @@ def convert(source, destination, network=None, source_kind=None, overwrite=False
             preset_file.write(written, preset)
             result['preset'] = preset_file.path_of(destination)
         if verify:
-            result['verification'] = _verify(weights.path, written, network, plan, moving_averages)
+            result['verification'] = _verify(weights.path, written, network, plan, moving_averages, renames)
     return result
 
 
@@ -107,17 +119,19 @@ def _source_kind(weights, given):
     return found
 
 
-def _plan(weights, kind, target, network, moving_averages):
+def _plan(weights, kind, target, network, moving_averages, renames):
     """Reads, maps and compares; everything that can be wrong with the weights is found here."""
     if moving_averages and kind != 'slim':
         raise ValueError(f'moving_averages is about checkpoints of TensorFlow; {weights.path} is {weights.format}. The '
                          'averages of a file of torch are asked for by ema.')
+    if renames and kind != 'slim':
+        raise ValueError(f'renames are about scopes of checkpoints of TensorFlow; {weights.path} is {weights.format}.')
     if kind == 'slim' and target == 'slim' and not moving_averages:
-        return _copied(weights, network)
+        return _copied(weights, network, renames)
     if network is None:
         raise ValueError('The network must be named, such as resnet_v15_50, unless a checkpoint is copied as it is.')
     if kind == 'slim':
-        return _from_slim(weights, target, network, moving_averages)
+        return _from_slim(weights, target, network, moving_averages, renames)
     if target != 'slim':
         raise ValueError(f'{weights.path} is {weights.format}; convert it to a checkpoint first, and that to '
                          'the destination.')
@@ -137,12 +151,13 @@ def _to_slim(weights, origin, network):
                  fit.num_classes(), origin, [_FOLDED] * origin.folds, fit.converted, arrays)
 
 
-def _from_slim(weights, target, network, moving_averages):
+def _from_slim(weights, target, network, moving_averages, renames):
     """From a checkpoint of ours to Keras or torch, or to a checkpoint of the averages."""
     origin = None if target == 'slim' else origins.check_origin(network, target)
     num_classes = _num_classes(weights)
     with built.network(network, num_classes) as graph:
-        load = restore.restore_fn(weights.path, list(graph.variables.values()), moving_averages=moving_averages)
+        load = restore.restore_fn(weights.path, list(graph.variables.values()), moving_averages=moving_averages,
+                                  renames=renames, user=mismatch.COMMANDS)
         with tf.Session(config=built.CPU_ONLY) as session:
             load(session)
             variables = session.run(graph.variables)
@@ -156,14 +171,17 @@ def _from_slim(weights, target, network, moving_averages):
     return _Plan(target, arrays, 0, num_classes, origin, [_FOLDED] * origin.folds, [], None)
 
 
-def _copied(weights, network):
-    """All of a checkpoint as it is; compared with the network, if there is one."""
+def _copied(weights, network, renames):
+    """All of a checkpoint as it is, but for renamed scopes; compared with the network, if there is one."""
     num_classes = _num_classes(weights)
     if network is not None:
         with built.network(network, num_classes) as graph:
-            restore.restore_fn(weights.path, list(graph.variables.values()))
-    arrays = collections.OrderedDict((name, weights.read(name)) for name in weights.shapes)
-    return _Plan('slim', arrays, weights.step or 0, num_classes, None, [], [], None)
+            restore.restore_fn(weights.path, list(graph.variables.values()), renames=renames, user=mismatch.COMMANDS)
+    sources = renaming.apply(renaming.parse(renames), weights.shapes)
+    arrays = collections.OrderedDict((name, weights.read(source)) for name, source in sources.items())
+    hidden = sorted(set(weights.shapes) - set(sources.values()))
+    notes = [f'{len(hidden)} arrays are left out, as renamed ones take their names: {", ".join(hidden[:20])}.']
+    return _Plan('slim', arrays, weights.step or 0, num_classes, None, notes if hidden else [], [], None)
 
 
 def _biases(expected):
@@ -208,7 +226,7 @@ def _write(path, plan):
         safetensors_file.write(path, plan.arrays, {'format': 'pt'})
 
 
-def _verify(source, written, network, plan, moving_averages):
+def _verify(source, written, network, plan, moving_averages, renames):
     """Runs both sides; from ours to ours, compares every number."""
     if plan.origin is None:
         return verification.compare_arrays(written, plan.arrays)
@@ -216,4 +234,5 @@ def _verify(source, written, network, plan, moving_averages):
         return verification.verify(network, written, plan.num_classes, plan.origin, source, plan.theirs)
     with formats.open_weights(written) as weights:
         theirs = {name: weights.read(name) for name in weights.shapes}
-    return verification.verify(network, source, plan.num_classes, plan.origin, written, theirs, moving_averages)
+    return verification.verify(network, source, plan.num_classes, plan.origin, written, theirs, moving_averages,
+                               renames)

@@ -15,7 +15,7 @@ _KERAS_EPSILON = 1.001e-5
 LIMIT = 1e-4
 
 
-def verify(network, checkpoint, num_classes, origin, path, arrays, moving_averages=False):
+def verify(network, checkpoint, num_classes, origin, path, arrays, moving_averages=False, renames=()):
     """Compares the end points of a network of ours with what its origin's computes.
 
     Args:
@@ -26,6 +26,7 @@ def verify(network, checkpoint, num_classes, origin, path, arrays, moving_averag
         path: The file of the origin.
         arrays: What is in that file.
         moving_averages: Whether ours are the averages in the checkpoint.
+        renames: Of the checkpoint's scopes; see `restore.restore_fn`.
 
     Returns:
         A dict: `limit`, `worst`, `end_points` (from end point to the largest error at the sizes where both are the same
@@ -42,7 +43,8 @@ def verify(network, checkpoint, num_classes, origin, path, arrays, moving_averag
     epsilon = {'batch_norm_epsilon': _KERAS_EPSILON} if origin.folds else {}
     errors, sizes = dict.fromkeys((ours for ours, _ in pairs), 0.0), {}
     with built.network(network, num_classes, **epsilon) as graph, tf.Session(config=built.CPU_ONLY) as session:
-        restore.restore_fn(checkpoint, list(graph.variables.values()), moving_averages=moving_averages)(session)
+        restore.restore_fn(checkpoint, list(graph.variables.values()), moving_averages=moving_averages,
+                           renames=renames)(session)
         fetches = {ours: graph.end_points[_end_point(graph.scope, ours)] for ours, _ in pairs}
         for size in SIZES:
             images = np.random.default_rng(size).normal(0, 1, (1,) + size + (3,)).astype(np.float32)

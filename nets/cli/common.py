@@ -56,6 +56,22 @@ def run(argv, defaults, table, unsupported, usage, action):
     return guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
 
 
+def add_rename_argument(parser):
+    """Adds `--rename`, which may be given repeatedly."""
+    parser.add_argument('--rename', action='append', default=[], metavar='OLD=NEW',
+                        help='scope of the checkpoint and what it is called in the network, such as '
+                        'tower_0/resnet_v1_50=resnet_v1_50; an empty NEW takes OLD away; may be given repeatedly')
+
+
+def prefer_onednn():
+    """Chooses oneDNN's kernels, unless the user chose; to be called before TensorFlow is imported.
+
+    TensorFlow chooses them by itself on processors with AVX-512 only. Networks whose weights are constants run faster
+    with them on AVX2, too; see benchmarks/README.md.
+    """
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+
+
 def load_tensorflow():
     """Imports TensorFlow and looks for devices, both without their noise, and starts the library's log."""
     with _quiet():

@@ -13,7 +13,7 @@ import collections
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import restore
+from nets.checkpoints import mismatch, restore
 from nets.inference import frozen
 from nets.inference import graph as graphs
 
@@ -102,7 +102,8 @@ def fold_and_run(network, checkpoint, end_points, num_classes, image_shape, batc
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, None, None, image_shape[3]], name=IMAGES)
         tensors = graphs.build(network, images, end_points, num_classes, **kwargs)
-        load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages, renames=renames)
+        load = restore.restore_fn(checkpoint, tf.global_variables(), moving_averages=moving_averages, renames=renames,
+                                  user=mismatch.COMMANDS)
         with tf.Session(graph=graph, config=tf.ConfigProto(device_count={'GPU': 0})) as session:
             load(session)
             folded = fold_session(session, images, tensors, image_shape)

@@ -22,6 +22,7 @@ def add_arguments(parser):
                         help='keras, torchvision, timm or slim; by default told by the file')
     parser.add_argument('--ema', action='store_true', help='take the moving averages of a file of torch')
     parser.add_argument('--moving_averages', action='store_true', help='take those of a checkpoint of TensorFlow')
+    common.add_rename_argument(parser)
     parser.add_argument('--class_names', metavar='FILE',
                         help='names of the classes, one a line in the order of the logits, or id:name as in labels.txt')
     parser.add_argument('--preset', action='append', default=[], type=_change, metavar='KEY=VALUE',
@@ -40,7 +41,7 @@ def run(arguments):
     result = convert.convert(
         arguments.source, arguments.destination, arguments.network, arguments.source_kind, overwrite=arguments.force,
         ema=arguments.ema, moving_averages=arguments.moving_averages, class_names=names,
-        preset_changes=dict(arguments.preset), verify=arguments.verify)
+        preset_changes=dict(arguments.preset), verify=arguments.verify, renames=arguments.rename)
     _report(result)
     return result
 

@@ -31,6 +31,7 @@ def add_arguments(parser):
                         help='a map in place of one result for an image; takes images of any size')
     parser.add_argument('--output_stride', type=int, metavar='N', help='pixels of an image for one of the map')
     parser.add_argument('--moving_averages', action='store_true', help='use the moving averages of the weights')
+    common.add_rename_argument(parser)
     parser.add_argument('--force', action='store_true', help='replace an output that exists')
 
 
@@ -41,7 +42,8 @@ def run(arguments):
     result = export.export(
         arguments.network, arguments.checkpoint, arguments.output, arguments.format, arguments.end_point,
         arguments.num_classes, arguments.image_size, arguments.preprocessing, arguments.dynamic_size, arguments.force,
-        arguments.moving_averages, global_pool=not arguments.dense, output_stride=arguments.output_stride)
+        arguments.moving_averages, renames=arguments.rename, global_pool=not arguments.dense,
+        output_stride=arguments.output_stride)
     print('{path}: {size:,} bytes, {format}; off by {error:.1e} of the largest value.'.format(**result),
           file=sys.stderr)
     for kind in ('inputs', 'outputs'):

@@ -40,22 +40,26 @@ def add_network_arguments(parser):
     parser.add_argument('--preprocessing', metavar='NAME',
                         help='vgg, inception, torchvision, …; by default that of the weights\' preset')
     parser.add_argument('--moving_averages', action='store_true', help='use the moving averages of the weights')
+    common.add_rename_argument(parser)
     parser.add_argument('--batch_size', type=int, default=32, metavar='N', help='images computed at a time (32)')
     parser.add_argument('--num_preprocessing_threads', type=int, default=4, metavar='N',
                         help='images decoded at a time (4)')
     parser.add_argument('--engine', choices=('tensorflow', 'onnxruntime'), default='tensorflow',
-                        help='what computes; onnxruntime wants to be installed')
+                        help='what computes; onnxruntime wants to be installed. tensorflow takes the kernels of oneDNN '
+                        'unless the environment variable TF_ENABLE_ONEDNN_OPTS says otherwise')
 
 
 def network_options(arguments):
     """The arguments of `add_network_arguments` as those of `FeatureExtractor`."""
     return {'image_size': arguments.image_size, 'preprocessing': arguments.preprocessing,
             'moving_averages': arguments.moving_averages, 'batch_size': arguments.batch_size,
-            'num_parallel_calls': arguments.num_preprocessing_threads, 'engine': arguments.engine}
+            'num_parallel_calls': arguments.num_preprocessing_threads, 'engine': arguments.engine,
+            'renames': arguments.rename}
 
 
 def run(arguments):
     """Runs the command; see `nets.cli.main`."""
+    common.prefer_onednn()
     common.load_tensorflow()
     from nets.inference import extraction
     result = extraction.extract(

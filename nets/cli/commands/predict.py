@@ -21,6 +21,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Runs the command; see `nets.cli.main`."""
+    common.prefer_onednn()
     common.load_tensorflow()
     from nets.inference import predict
     result = predict.predict(arguments.network, arguments.checkpoint, arguments.images, arguments.top, arguments.labels,
