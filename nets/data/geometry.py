@@ -23,10 +23,20 @@ def resize_like_pillow(image, height, width, method='bilinear'):
 
     As Pillow does it: first the rows are resized and rounded, then the columns.
     """
-    for size in ([tf.shape(image)[0], width], [height, width]):
-        resized = _stateless.resize(image, size, method=method, antialias=True)
-        image = tf.clip_by_value(tf.floor(resized + 0.5), 0., 255.)
-    return image
+    for size in (width, height):
+        image = _resize_first(tf.transpose(image, [1, 0, 2]), size, method)
+    return tf.cast(image, tf.float32)
+
+
+def _resize_first(image, size, method):
+    """Resizes the first dimension; uint8.
+
+    What shares a place in that dimension is seen as the channels of one column, as TensorFlow is several times faster
+    with many channels than with three.
+    """
+    length, others, _ = tf.unstack(tf.shape(image))
+    resized = _stateless.resize(tf.reshape(image, [length, 1, others * 3]), [size, 1], method=method, antialias=True)
+    return tf.saturate_cast(tf.reshape(resized, [size, others, 3]) + 0.5, tf.uint8)
 
 
 def resize_short_side(image, side):

@@ -20,6 +20,7 @@ import functools
 import inspect
 import math
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets.data import colours, geometry
@@ -58,9 +59,13 @@ def _standardised(image, means, deviations, channel_order):
     """Subtracts the means, divides by the deviations, and puts the channels in order."""
     if channel_order not in ('RGB', 'BGR'):
         raise ValueError(f"channel_order must be 'RGB' or 'BGR'; got {channel_order!r}.")
-    image = image - tf.constant(means, tf.float32)
+    height, width, _ = image.shape.as_list()
+    # With rows as one dimension, as broadcasting along three channels takes ten times as long. TensorFlow itself makes
+    # reciprocals of a constant's many values, less exact ones.
+    rows = tf.reshape(image, [height, width * 3]) - np.tile(np.float32(means), width)
     if tuple(deviations) != _NO_DEVIATIONS:
-        image = image / tf.constant(deviations, tf.float32)
+        rows = rows * np.tile(1 / np.float32(deviations), width)
+    image = tf.reshape(rows, [height, width, 3])
     return image if channel_order == 'RGB' else image[..., ::-1]
 
 
