@@ -35,7 +35,7 @@ def describe(path, names, held, missing, misshaped, unused, renames=(), user=SCR
         f'{name}: {_show(*theirs)} in the checkpoint, {_show(*ours)} in the model'
         for name, theirs, ours in misshaped])
     lines += listed('In the checkpoint and not used (this alone is no error)', unused)
-    facts = _Facts(names, held, missing, misshaped)
+    facts = _Facts(names, held, missing, misshaped, renames)
     found = [(cause, advice) for applies, cause, advice in _CAUSES if applies(facts)][:2] or [_NO_CAUSE]
     words = dict(facts.words(), **_FLAGS[user])
     lines += ['Likely cause: ' + '{} {}'.format(cause, advice[user]).format(**words) for cause, advice in found]
@@ -77,8 +77,8 @@ def describe_scope(flag, scope, names):
 class _Facts:
     """What the causes below are decided on."""
 
-    def __init__(self, names, held, missing, misshaped):
-        self.names, self.held, self.missing = names, held, missing
+    def __init__(self, names, held, missing, misshaped, renames):
+        self.names, self.held, self.missing, self.renames = names, held, missing, renames
         self.misshaped = [name for name, _, _ in misshaped]
         self.roots = _roots(names)
         self.held_roots = _roots(held)
@@ -97,6 +97,9 @@ class _Facts:
                 'deeper': self.deeper, 'deeper_scope': self.deeper.rstrip('/'),
                 'offset': _offset(theirs, ours), 'theirs': theirs, 'ours': ours, 'logits': ','.join(logits),
                 'their_channels': their_channels, 'our_channels': our_channels, 'first': first}
+
+    def renamed_in_vain(self):
+        return bool(self.renames) and not self.misshaped and not set(self.names) & set(self.held)
 
     def none_of_the_root(self):
         return bool(self.missing) and not set(self.roots) & set(self.held_roots)
@@ -138,6 +141,8 @@ _NO_CAUSE = ('the checkpoint is of another network than {network} says, or of an
 
 # In order of how telling they are; the first two that apply are shown.
 _CAUSES = (
+    (_Facts.renamed_in_vain,
+     'the renamed scopes are not those of the model.', _both('Change {rename}.')),
     (lambda facts: bool(facts.deeper),
      'the names lie below {deeper!r} in the checkpoint.', _both('Add {rename}={deeper_scope}=')),
     (_Facts.none_of_the_root,

@@ -27,6 +27,9 @@ MODEL_FLAG = Flag('model_name', 'string', 'model_name', 'Name of the network.')
 CPU_FLAG = Flag('clone_on_cpu', 'bool', 'clone_on_cpu', 'Whether to leave accelerators alone and use the '
                                                         'CPU.')
 
+RENAMES_HELP = ('Scopes of the checkpoint and what they are called in the network, old=new, separated by commas, such '
+                'as tower_0/resnet_v1_50=resnet_v1_50; an empty new takes old away. (Not in slim.)')
+
 _ONE_PROCESS = 'this version runs one process on one machine.'
 MASTER = Unsupported('master', 'string', '', _ONE_PROCESS)
 

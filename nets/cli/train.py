@@ -4,7 +4,7 @@ import sys
 
 from nets.cli import common
 from nets.cli.common import Flag
-from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, TRAIN_UNSUPPORTED
+from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, RENAMES_HELP, TRAIN_UNSUPPORTED
 from nets.training.config import TrainConfig
 
 _USAGE = """Trains an image classifier.
@@ -69,6 +69,7 @@ _FINE_TUNE_FLAGS = [
          'run.'),
     Flag('checkpoint_exclude_scopes', 'list', 'fine_tune.checkpoint_exclude_scopes',
          'Scopes not to restore from it, separated by commas; whole names, such as resnet_v1_50/logits.'),
+    Flag('checkpoint_renames', 'list', 'fine_tune.checkpoint_renames', RENAMES_HELP),
     Flag('trainable_scopes', 'list', 'fine_tune.trainable_scopes',
          'Scopes to train, separated by commas; by default all. The rest is frozen, batch norm statistics '
          'included.'),

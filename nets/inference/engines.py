@@ -55,7 +55,7 @@ def open_engine(engine, network, checkpoint, end_points, num_classes=None, confi
         ValueError: If the engine, the network or an end point is unknown, or the checkpoint does not fit.
         ImportError: If the engine's packages are not installed.
     """
-    _check(engine)
+    check(engine)
     return ENGINES[engine](fold.fold(network, checkpoint, end_points, num_classes, **kwargs), config)
 
 
@@ -76,7 +76,7 @@ def of_session(engine, session, images, tensors, config=None):
         ValueError: If the engine is unknown, or cannot run the graph.
         ImportError: If the engine's packages are not installed.
     """
-    _check(engine)
+    check(engine)
     try:
         return ENGINES[engine](fold.fold_session(session, images, tensors), config)
     except ValueError as error:
@@ -86,8 +86,8 @@ def of_session(engine, session, images, tensors, config=None):
         return _of_tensors(session, images, tensors, lambda: None)
 
 
-def _check(engine):
-    """Raises an error unless there is such an engine, and it is installed."""
+def check(engine):
+    """Raises a ValueError unless there is such an engine, and an ImportError unless it is installed."""
     if engine not in ENGINES:
         raise ValueError(f'The engine must be one of {", ".join(ENGINES)}; got {engine!r}.')
     if engine == 'onnxruntime':

@@ -124,12 +124,14 @@ class FineTuneConfig:
     Attributes:
         checkpoint_path: A checkpoint, or a directory that holds one, to begin with; None for random weights.
         checkpoint_exclude_scopes: Full scope names that are not restored from it.
+        checkpoint_renames: Scopes that it has under other names; see `nets.checkpoints.restore.restore_fn`.
         trainable_scopes: Full scope names that are trained; empty for all. What lies outside stays as it is,
             the moving statistics of batch norm included, and is normalised with those statistics.
         ignore_missing_vars: Whether variables that the checkpoint does not hold start at random.
     """
     checkpoint_path: str | None = None
     checkpoint_exclude_scopes: tuple[str, ...] = ()
+    checkpoint_renames: tuple[str, ...] = ()
     trainable_scopes: tuple[str, ...] = ()
     ignore_missing_vars: bool = False
 
@@ -209,20 +211,24 @@ class EvalConfig:
 
     Attributes:
         checkpoint_path: A checkpoint, or a directory whose newest one is taken.
+        checkpoint_renames: Scopes that it has under other names; see `nets.checkpoints.restore.restore_fn`.
         eval_dir: Directory of `eval.json`, `report.html` and the summaries.
         model_name: A name of `nets.nets_factory.networks_map`.
         data: The images. The batch size changes the speed and nothing else.
         max_num_batches: Batches to stop after; None for every example exactly once.
         moving_average_decay: Anything but None: read the moving averages (the value itself plays no role).
         clone_on_cpu: Whether to leave accelerators alone.
+        engine: What computes: 'tensorflow', or 'onnxruntime' where it is installed.
     """
     checkpoint_path: str = DEFAULT_DIR
+    checkpoint_renames: tuple[str, ...] = ()
     eval_dir: str = DEFAULT_DIR
     model_name: str = DEFAULT_MODEL
     data: DataConfig = DataConfig(dataset_split_name='test', batch_size=100)
     max_num_batches: int | None = None
     moving_average_decay: float | None = None
     clone_on_cpu: bool = False
+    engine: str = 'tensorflow'
 
     def __post_init__(self):
         _at_least(self, 1, 'max_num_batches')

@@ -1,6 +1,7 @@
 """Evaluation: every example exactly once, and a report of what the network gets wrong."""
 
 import collections
+import contextlib
 import datetime
 import json
 import logging
@@ -12,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from nets.checkpoints import restore
+from nets.inference import engines
 from nets.training import files, inputs, op_errors, report, reporting, tally, thumbnails
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ EvalResult = collections.namedtuple('EvalResult', ('summary', 'details'))
 def evaluate(config):
     """Evaluates a checkpoint and writes `eval.json`, `report.html` and TensorBoard summaries to `eval_dir`.
 
+    What runs is the folded network (see `nets.inference.fold`).
+
     Args:
         config: An `EvalConfig`.
 
@@ -39,7 +43,9 @@ def evaluate(config):
     Raises:
         ValueError: The configuration cannot work, an image is corrupt (without `skip_corrupt`), a label is
             no class, or not every example came up exactly once.
+        ImportError: The engine's packages are not installed.
     """
+    engines.check(config.engine)
     files.writable_dir(config.eval_dir, 'eval_dir')
     path = restore.find_checkpoint(config.checkpoint_path)
     task = inputs.make_task(config.model_name, config.data, is_training=False, checkpoint_path=path)
@@ -48,22 +54,34 @@ def evaluate(config):
     with tf.Graph().as_default():
         batch, initialize = inputs.next_batch(
             task, config.data, is_training=False, skip_corrupt=skipped if config.data.skip_corrupt else None)
-        logits, _ = task.network_fn(batch['image'])
-        averages = config.moving_average_decay is not None
-        load = restore.restore_fn(path, tf.model_variables(), moving_averages=averages)
-        with tf.Session(config=inputs.session_config(config.clone_on_cpu)) as session:
+        with (_network(config, task, path, batch['image'].shape) as network,
+              tf.Session(config=inputs.session_config(config.clone_on_cpu)) as session):
             session.run(initialize)
-            load(session)
             logger.info('Evaluating %s on %s/%s: %d images, %d classes.', path, config.data.dataset_name,
                         config.data.dataset_split_name, task.dataset.num_examples, task.num_classes)
-            counted = _count(config, session, dict(batch, logits=logits), task)
+            counted = _count(config, session, batch, network, task)
     _check_count(config, task, counted.count, skipped)
     details = _details(config, task, counted, skipped, path, step)
     _write(config, details, counted)
     return EvalResult({key: details[key] for key in details if key not in _DETAILS_ONLY}, details)
 
 
-def _count(config, session, tensors, task):
+@contextlib.contextmanager
+def _network(config, task, path, shape):
+    """A function from preprocessed images of a shape, an array, to logits `[batch, classes]`."""
+    session_config = inputs.session_config(config.clone_on_cpu)
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, shape, name='images')
+        logits, _ = task.network_fn(images)
+        load = restore.restore_fn(path, tf.model_variables(), renames=config.checkpoint_renames,
+                                  moving_averages=config.moving_average_decay is not None)
+    with contextlib.closing(tf.Session(graph=graph, config=session_config)) as session:
+        load(session)
+        with engines.of_session(config.engine, session, images, {'logits': logits}, session_config) as engine:
+            yield lambda batch: engine(batch)['logits']
+
+
+def _count(config, session, tensors, network, task):
     """Runs over the batches; returns the `Tally`."""
     counted = tally.Tally(task.num_classes)
     total = math.ceil(task.dataset.num_examples / config.data.batch_size)
@@ -73,6 +91,7 @@ def _count(config, session, tensors, task):
         for done in range(config.max_num_batches or sys.maxsize):
             try:
                 batch = session.run(tensors)
+                batch['logits'] = network(batch['image'])
             except tf.errors.OutOfRangeError:
                 break
             except tf.errors.OpError as error:

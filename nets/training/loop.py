@@ -120,7 +120,7 @@ def _initial_weights(config, built, newest):
     if not tune.checkpoint_path:
         return lambda session: None
     load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), tune.checkpoint_exclude_scopes,
-                              tune.ignore_missing_vars)
+                              tune.ignore_missing_vars, renames=tune.checkpoint_renames)
     logger.info('Starting from the weights of %s: %d variables restored, %d excluded, %d missing in it.',
                 load.path, len(load.restored), len(load.excluded), len(load.missing))
 

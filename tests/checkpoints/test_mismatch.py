@@ -51,6 +51,12 @@ def test_commands_are_advised_of_their_own_flags(held, missing, misshaped, advic
     assert not {'--model_name', '--checkpoint_exclude_scopes', '--moving_average_decay'} & set(text.split())
 
 
+def test_renames_that_bring_nothing_are_the_cause():
+    text = mismatch.describe('/c', ['n/c/weights'], ['n/x/c/weights'], ['n/c/weights'], [], [], [('m', 'n')])
+    assert "renamed: 'm=n'" in text
+    assert 'Likely cause: the renamed scopes are not those of the model. Change --checkpoint_renames.' in text
+
+
 def test_the_flag_that_chooses_among_scopes_is_named():
     choices = [[('a', '')], [('b', '')]]
     assert "Choose by --checkpoint_renames, such as 'a=', 'b='." in mismatch.describe_choice(choices)

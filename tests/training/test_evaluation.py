@@ -11,7 +11,8 @@ import tiny_network
 
 from nets import nets_factory
 from nets.data import datasets, preprocessing
-from nets.training import config, evaluation, inputs
+from nets.inference import engines
+from nets.training import config, evaluation, inputs, tally
 
 AVERAGE = '/ExponentialMovingAverage'
 
@@ -88,6 +89,45 @@ def test_equals_one_image_at_a_time_whatever_the_batch(tmp_path, images, checkpo
     assert details['top_1'] == pytest.approx((predicted == labels).mean())
     assert details['loss'] == pytest.approx(losses.mean(), rel=1e-4)
     assert details['top_5'] == 1
+
+
+@pytest.mark.parametrize('engine', engines.ENGINES)
+@pytest.mark.parametrize('average', [None, 0.9])
+def test_logits_are_those_of_the_unfolded_network(tmp_path, images, checkpoint, engine, average, monkeypatch):
+    if engine == 'onnxruntime':
+        pytest.importorskip('onnx')
+        pytest.importorskip('onnxruntime')
+    seen, add = [], tally.Tally.add
+    monkeypatch.setattr(tally.Tally, 'add', lambda self, logits, *rest: (seen.append(logits), add(self, logits, *rest)))
+    details = evaluation.evaluate(
+        _config(images, checkpoint, tmp_path, engine=engine, moving_average_decay=average)).details
+    logits, labels = _one_at_a_time(images, checkpoint, AVERAGE if average else '')
+    np.testing.assert_allclose(np.concatenate(seen), logits, rtol=0, atol=1e-5 * np.abs(logits).max())
+    assert details['top_1'] == (logits.argmax(1) == labels).mean()
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+    assert details['loss'] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def test_scopes_of_the_checkpoint_are_renamed(tmp_path, images, checkpoint):
+    reader = tf.train.NewCheckpointReader(checkpoint)
+    with tf.Graph().as_default(), tf.Session() as session:
+        held = {name.replace('tiny/', 'old/scope/'): tf.Variable(reader.get_tensor(name))
+                for name in reader.get_variable_to_shape_map()}
+        session.run(tf.global_variables_initializer())
+        path = tf.train.Saver(held).save(session, str(tmp_path / 'model.ckpt-12'), write_meta_graph=False)
+    expected = evaluation.evaluate(_config(images, checkpoint, tmp_path)).summary
+    actual = evaluation.evaluate(_config(images, path, tmp_path, checkpoint_renames=('old/scope=tiny',))).summary
+    assert [actual[key] for key in ('loss', 'top_1')] == [expected[key] for key in ('loss', 'top_1')]
+    with pytest.raises(ValueError, match="'old=tiny'[^$]*Change --checkpoint_renames"):
+        evaluation.evaluate(_config(images, path, tmp_path, checkpoint_renames=('old=tiny',)))
+    with pytest.raises(ValueError, match="'new=tiny' matches nothing in the checkpoint"):
+        evaluation.evaluate(_config(images, path, tmp_path, checkpoint_renames=('new=tiny',)))
+
+
+def test_an_unknown_engine_is_named_before_any_work(tmp_path, images):
+    with pytest.raises(ValueError, match="must be one of tensorflow, onnxruntime; got 'tensorrt'"):
+        evaluation.evaluate(_config(images, 'no.ckpt', tmp_path / 'eval', engine='tensorrt'))
+    assert not (tmp_path / 'eval').exists()
 
 
 def test_files_say_what_the_result_says(tmp_path, images, checkpoint):
