@@ -13,14 +13,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A module imports only from rows above its own, or from its own package.
 LEVELS = [
-    ['nets.atomic_file', 'nets.slim_compat'],
+    ['nets.atomic_file', 'nets.error_text', 'nets.slim_compat'],
     ['nets.complexity', 'nets.convolution', 'nets.initializers'],
     ['nets.layers'],
     ['nets.units'],
     ['nets.resnet_utils'],
     ['nets.resnet_network'],
     ['nets.resnet'],
-    ['nets.resnet_v1', 'nets.resnet_v2', 'nets.resnet_v15', 'nets.resnet_small'],
+    ['nets.resnet_v1', 'nets.resnet_v2', 'nets.resnet_v15', 'nets.resnet_nvidia', 'nets.resnet_small'],
     ['nets.resnet_v1_beta', 'nets.resnext'],
     ['nets.resnet_keras'],
     ['nets.nets_factory'],

@@ -23,7 +23,6 @@ AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 find_checkpoint = tensorflow_files.find_checkpoint
 read_shapes = tensorflow_files.read_shapes
 read_step = tensorflow_files.read_step
-first_telling_line = tensorflow_files.first_telling_line
 
 
 class Restorer:

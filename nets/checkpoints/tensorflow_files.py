@@ -11,11 +11,11 @@ import re
 import tensorflow.compat.v1 as tf
 from google.protobuf import message
 
+from nets import error_text
+
 # What follows the prefix of a checkpoint in the names of its files.
 _FILE_SUFFIX = re.compile(r'\.(index|meta|data-\d{5}-of-\d{5})$')
 
-# Lines of TensorFlow's messages that say nothing.
-_ERROR_HEADINGS = ('', 'Graph execution error:')
 _READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, UnicodeDecodeError)
 
 _DECODE_ERRORS = (message.DecodeError, TypeError)
@@ -175,16 +175,8 @@ def _newest_in(directory):
     raise ValueError(f'The directory {directory} holds no checkpoint (no file that ends in .index or .ckpt).')
 
 
-def first_telling_line(message, otherwise):
-    """The first line of an error's message that says something, with single blanks; `otherwise` if none does."""
-    lines = [' '.join(line.split()) for line in str(message).split('\n')]
-    nodes = [i for i, line in enumerate(lines) if line.startswith("Node: '")]  # what comes before says where, not what
-    lines = lines[nodes[-1] + 1:] if nodes else lines
-    return next((line for line in lines if line not in _ERROR_HEADINGS), otherwise)
-
-
 def damaged(path, reason):
     """The message for files that cannot be read."""
-    first_line = first_telling_line(reason, 'nothing more')
+    first_line = error_text.first_telling_line(reason, 'nothing more')
     return (f'The checkpoint {path} cannot be read; it is damaged, incomplete, or no TensorFlow checkpoint. '
             f'Copy it again or use another one. TensorFlow says: {first_line}')

@@ -1,10 +1,12 @@
 """`train_image_classifier.py`: slim's flags in, a trained network out."""
 
+import os
 import sys
 
 from nets.cli import common
 from nets.cli.common import Flag
 from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, RENAMES_HELP, TRAIN_UNSUPPORTED
+from nets.training import recipes
 from nets.training.config import TrainConfig
 
 _USAGE = """Trains an image classifier.
@@ -14,12 +16,26 @@ go on from its newest checkpoint. Ctrl-C saves and leaves."""
 
 _RUN_FLAGS = [
     Flag('train_dir', 'string', 'train_dir', 'Directory of checkpoints and logs; a run in it is resumed.'),
+    Flag('recipe', 'string', 'recipe',
+         'A group of settings: slim, resnet50_90 or finetune. Flags that are given go before it. (Not in slim.)'),
     Flag('max_number_of_steps', 'integer', 'max_number_of_steps', 'The step to stop at; by default never.'),
+    Flag('max_number_of_epochs', 'float', 'max_number_of_epochs',
+         'The same in passes over the data set, in place of steps. (Not in slim.)'),
+    Flag('nan_policy', 'string', 'nan_policy',
+         'What to do with a loss that is not finite: stop, or skip the step. (Not in slim.)'),
+    Flag('max_skipped_steps', 'integer', 'max_skipped_steps', 'How many steps a run may skip. (Not in slim.)'),
+    Flag('mixed_precision', 'string', 'mixed_precision',
+         'Type to compute in, float16 or bfloat16; variables stay in float32. (Not in slim.)'),
+    Flag('xla', 'bool', 'xla', 'Whether XLA compiles the graph. (Not in slim.)'),
     Flag('train_image_size', 'integer', 'data.image_size',
          'Height and width of the images in pixels; by default the network\'s.'),
     Flag('log_every_n_steps', 'integer', 'log_every_n_steps', 'Steps between two lines of the log.'),
     Flag('save_summaries_secs', 'float', 'save_summaries_secs', 'Seconds between two TensorBoard summaries.'),
     Flag('save_interval_secs', 'float', 'save_interval_secs', 'Seconds between two checkpoints.'),
+    Flag('eval_every', 'integer', 'eval_every',
+         'Steps between two evaluations; the best checkpoint is kept in best/. By default there are none. (Not in '
+         'slim.)'),
+    Flag('eval_split_name', 'string', 'eval_split_name', 'Split that these evaluate. (Not in slim.)'),
     Flag('seed', 'integer', 'seed',
          'Seed of initial weights, order and augmentation; by default another one each time. (Not in slim.)'),
 ]
@@ -28,6 +44,14 @@ _LEARNING_FLAGS = [
     Flag('weight_decay', 'float', 'weight_decay', 'Factor of the L2 loss on the convolutions\' weights.'),
     Flag('label_smoothing', 'float', 'label_smoothing',
          'Share of the label that is spread over all classes.'),
+    Flag('mixup_alpha', 'float', 'mixup_alpha',
+         'Parameter of the beta distribution of mixup; 0 for no mixup. (Not in slim.)'),
+    Flag('zero_last_gamma', 'bool', 'zero_last_gamma',
+         'Whether residual units start as their shortcuts. (Not in slim.)'),
+    Flag('gradient_accumulation', 'integer', 'gradient_accumulation',
+         'Parts that a batch is divided into, one after the other; it takes less memory. (Not in slim.)'),
+    Flag('clip_gradient_norm', 'float', 'clip_gradient_norm',
+         'The largest norm of all gradients together; by default any. (Not in slim.)'),
     Flag('batch_norm_decay', 'float', 'batch_norm_decay',
          'Decay of the moving statistics of batch norm; by default 0.997. Short runs want less: the '
          'statistics need some 5 / (1 - decay) steps. (Not in slim.)'),
@@ -35,30 +59,38 @@ _LEARNING_FLAGS = [
          'Decay of the moving averages of all variables of the network; by default there are none.'),
     Flag('learning_rate', 'float', 'schedule.learning_rate', 'Learning rate to begin with.'),
     Flag('learning_rate_decay_type', 'string', 'schedule.learning_rate_decay_type',
-         'How it decays: fixed, exponential or polynomial.'),
-    Flag('end_learning_rate', 'float', 'schedule.end_learning_rate', 'Where a polynomial decay ends.'),
+         'How it decays: cosine, exponential, fixed, piecewise or polynomial.'),
+    Flag('end_learning_rate', 'float', 'schedule.end_learning_rate', 'Where a cosine or polynomial decay ends.'),
     Flag('learning_rate_decay_factor', 'float', 'schedule.learning_rate_decay_factor',
-         'What an exponential decay multiplies by.'),
+         'What an exponential decay multiplies by, and a piecewise one at each boundary.'),
     Flag('num_epochs_per_decay', 'float', 'schedule.num_epochs_per_decay',
-         'Epochs between two exponential decays, or until the end of a polynomial one.'),
+         'Epochs between two exponential decays, or until the end of a cosine or polynomial one; by default 2, for a '
+         'cosine the whole run.'),
+    Flag('learning_rate_boundaries', 'floats', 'schedule.learning_rate_boundaries',
+         'Epochs after which a piecewise rate changes, separated by commas. (Not in slim.)'),
+    Flag('learning_rate_values', 'floats', 'schedule.learning_rate_values',
+         'The rate after each of them, in place of --learning_rate_decay_factor. (Not in slim.)'),
     Flag('warmup_epochs', 'float', 'schedule.warmup_epochs', 'Epochs over which the rate rises from 0.'),
 ]
 
 _OPTIMIZER_FLAGS = [
     Flag('optimizer', 'string', 'optimizer.optimizer',
-         'One of adadelta, adagrad, adam, ftrl, momentum, rmsprop, sgd.'),
+         'One of adadelta, adagrad, adam, adamw, ftrl, lars, momentum, nesterov, rmsprop, sgd.'),
     Flag('adadelta_rho', 'float', 'optimizer.adadelta_rho', 'Decay of adadelta.'),
     Flag('adagrad_initial_accumulator_value', 'float', 'optimizer.adagrad_initial_accumulator_value',
          'Initial accumulators of adagrad.'),
-    Flag('adam_beta1', 'float', 'optimizer.adam_beta1', 'Decay of adam\'s first moments.'),
-    Flag('adam_beta2', 'float', 'optimizer.adam_beta2', 'Decay of adam\'s second moments.'),
+    Flag('adam_beta1', 'float', 'optimizer.adam_beta1', 'Decay of adam\'s and adamw\'s first moments.'),
+    Flag('adam_beta2', 'float', 'optimizer.adam_beta2', 'Decay of adam\'s and adamw\'s second moments.'),
+    Flag('adamw_epsilon', 'float', 'optimizer.adamw_epsilon', 'Epsilon of adamw. (Not in slim.)'),
+    Flag('lars_coefficient', 'float', 'optimizer.lars_coefficient',
+         'How far lars may move a layer, as a share of its norm, at a rate of 1. (Not in slim.)'),
     Flag('opt_epsilon', 'float', 'optimizer.opt_epsilon', 'Epsilon of adadelta, adam and rmsprop.'),
     Flag('ftrl_learning_rate_power', 'float', 'optimizer.ftrl_learning_rate_power', 'Power of ftrl\'s rate.'),
     Flag('ftrl_initial_accumulator_value', 'float', 'optimizer.ftrl_initial_accumulator_value',
          'Initial accumulators of ftrl.'),
     Flag('ftrl_l1', 'float', 'optimizer.ftrl_l1', 'L1 strength of ftrl.'),
     Flag('ftrl_l2', 'float', 'optimizer.ftrl_l2', 'L2 strength of ftrl.'),
-    Flag('momentum', 'float', 'optimizer.momentum', 'Momentum of the momentum optimizer.'),
+    Flag('momentum', 'float', 'optimizer.momentum', 'Momentum of lars, momentum and nesterov.'),
     Flag('rmsprop_momentum', 'float', 'optimizer.rmsprop_momentum', 'Momentum of rmsprop.'),
     Flag('rmsprop_decay', 'float', 'optimizer.rmsprop_decay', 'Decay of rmsprop.'),
 ]
@@ -73,6 +105,8 @@ _FINE_TUNE_FLAGS = [
     Flag('trainable_scopes', 'list', 'fine_tune.trainable_scopes',
          'Scopes to train, separated by commas; by default all. The rest is frozen, batch norm statistics '
          'included.'),
+    Flag('freeze', 'list', 'fine_tune.freeze',
+         'Scopes not to train, separated by commas, batch norm statistics included. (Not in slim.)'),
     Flag('ignore_missing_vars', 'bool', 'fine_tune.ignore_missing_vars',
          'Whether variables that the checkpoint does not hold start at random.'),
 ]
@@ -89,11 +123,25 @@ def main(argv=None):
     Returns:
         The exit code; see `nets.cli.common`.
     """
-    return common.run(argv, TrainConfig(), FLAGS, TRAIN_UNSUPPORTED, _USAGE, _train)
+    return common.run(argv, TrainConfig(), FLAGS, TRAIN_UNSUPPORTED, _USAGE, _train, _fill_in)
+
+
+def _fill_in(fields, given):
+    """What the recipe sets; said as flags."""
+    if fields['recipe'] is None:
+        return {}
+    settings = recipes.settings(fields['recipe'], given.get('data.batch_size'), given)
+    texts = {target: ','.join(map(str, value)) if isinstance(value, tuple) else value
+             for target, value in settings.items()}
+    print(f'The recipe {fields["recipe"]} is', *[f'--{flag.name}={texts[flag.target]}' for flag in FLAGS
+                                                 if flag.target in texts], file=sys.stderr)
+    return settings
 
 
 def _train(config):
     """Trains, and says how it ended."""
+    if config.xla:  # XLA leaves CPUs alone unless it is told so before TensorFlow is imported
+        os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'.strip()
     common.load_tensorflow()
     from nets.training import loop
     result = loop.train(config)

@@ -2,12 +2,12 @@
 
 import dataclasses
 import glob
+import logging
 import os
-from collections.abc import Callable
-
-import tensorflow.compat.v1 as tf
 
 from nets.data import digits, image_folder, records, sources
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,33 +17,30 @@ class Dataset:
     Attributes:
         name: str, a key of `DATASETS`.
         split_name: str, such as `'train'`.
-        num_examples: int.
         num_classes: int; labels are in `[0, num_classes)`.
         class_names: tuple of `num_classes` str.
-        stream: see `nets.data.sources`.
+        source: a `nets.data.sources.Source`.
     """
 
     name: str
     split_name: str
-    num_examples: int
     num_classes: int
     class_names: tuple
-    stream: Callable = dataclasses.field(repr=False, compare=False)
+    source: sources.Source = dataclasses.field(repr=False, compare=False)
 
-    @tf.autograph.experimental.do_not_convert
-    def examples(self, shuffle=False, seed=None):
-        """Makes a `tf.data.Dataset` of the examples, still encoded.
+    @property
+    def num_examples(self):
+        """The number of examples, an int."""
+        return self.source.num_examples
 
-        Args:
-            shuffle: False for every example once, in a fixed order; True for an endless stream in which each
-                pass over the examples has another order.
-            seed: int or None, decides the order together with `tf.set_random_seed`.
+    def examples(self):
+        """Makes a `tf.data.Dataset` of every example once and in order, still encoded.
 
         Returns:
             A `tf.data.Dataset` of dicts: `encoded` (string scalar, a JPEG or PNG file), `label` (int64
             scalar) and `name` (string scalar that identifies the image, such as its path).
         """
-        return self.stream(shuffle, seed)
+        return self.source.examples()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +64,14 @@ def _load_digits(name, split_name, dataset_dir, file_pattern):
     held_out = {'train': False, 'test': True, 'validation': True}
     _check_split(name, split_name, held_out)
     names, labels, encoded = digits.load(held_out[split_name])
-    return Dataset(name, split_name, len(names), len(digits.CLASS_NAMES), digits.CLASS_NAMES,
+    return Dataset(name, split_name, len(digits.CLASS_NAMES), digits.CLASS_NAMES,
                    sources.from_table(names, labels, encoded))
 
 
 def _load_image_folder(name, split_name, dataset_dir, file_pattern):
     del file_pattern
     class_names, paths, labels = image_folder.load(dataset_dir, split_name)
-    return Dataset(name, split_name, len(paths), len(class_names), tuple(class_names),
+    return Dataset(name, split_name, len(class_names), tuple(class_names),
                    sources.from_table(paths, labels))
 
 
@@ -91,10 +88,12 @@ def _records_loader(known):
         if not file_pattern:
             records.check_shards(paths)
         class_names = _class_names(name, dataset_dir, known.num_classes)
-        counted = file_pattern or not known.num_examples
-        num_examples = records.count_examples(paths) if counted else known.num_examples[split_name]
-        return Dataset(name, split_name, num_examples, len(class_names), class_names,
-                       sources.from_records(paths))
+        source = sources.from_records(paths)
+        expected = known.num_examples.get(split_name, source.num_examples)
+        if source.num_examples != expected and not file_pattern:
+            logger.warning('The split %r of %r has %d examples in %s; the published one has %d.', split_name, name,
+                           source.num_examples, dataset_dir, expected)
+        return Dataset(name, split_name, len(class_names), class_names, source)
 
     return load
 

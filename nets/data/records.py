@@ -1,10 +1,12 @@
 """Slim's TFRecord schema: files of encoded images with their labels, and the class names beside them."""
 
+import array
 import contextlib
 import os
 import re
 import struct
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import atomic_file
@@ -122,35 +124,50 @@ def _fill_shards(examples, num_examples, paths):
                          f'{"more" if count == num_examples else count}. Nothing was written.')
 
 
-def count_examples(paths):
-    """Counts the records in files by walking over their headers, without reading the contents.
+def record_offsets(path):
+    """Finds the records of a file by walking over their headers, without reading the contents.
 
     Args:
-        paths: iterable of str.
+        path: str.
 
     Returns:
-        An int.
+        int64 array, where in the file each record begins, in bytes.
 
     Raises:
-        ValueError: If a file ends in the middle of a record.
+        ValueError: If the file ends in the middle of a record.
     """
-    return sum(_count_records(path) for path in paths)
-
-
-def _count_records(path):
     size = os.path.getsize(path)
-    count = position = 0
+    offsets = array.array('q')
+    position = 0
     with open(path, 'rb') as file:
         while position < size:
+            offsets.append(position)
             header = file.read(_HEADER.size)
             if len(header) == _HEADER.size:
                 position += _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_SIZE
             if len(header) < _HEADER.size or position > size:
                 raise ValueError(f'{path!r} is truncated or no TFRecord file: it ends in the middle of '
-                                 f'record {count}. Make or fetch it again.')
+                                 f'record {len(offsets) - 1}, which begins at byte {offsets[-1]}. Make or fetch it '
+                                 'again.')
             file.seek(position)
-            count += 1
-    return count
+    return np.frombuffer(offsets, np.int64)
+
+
+def read_at(path, offset):
+    """Reads one record.
+
+    Args:
+        path: string scalar.
+        offset: int64 scalar, where the record begins, in bytes.
+
+    Returns:
+        string scalar. Running it raises `DataLossError` if the record's checksums are wrong.
+    """
+    # Without a buffer no more than the record is read. tf.data.TFRecordDataset does not take offsets.
+    from_there = tf.raw_ops.TFRecordDatasetV2(filenames=[path], compression_type='', buffer_size=0,
+                                              byte_offsets=[offset])
+    spec = tf.TensorSpec([], tf.string)
+    return tf.data.experimental.from_variant(from_there, spec).take(1).get_single_element()
 
 
 def check_shards(paths):

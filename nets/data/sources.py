@@ -1,50 +1,80 @@
-"""Streams of encoded examples: from tables in memory, from image files, from TFRecord files.
+"""Where encoded examples come from: tables in memory, image files, TFRecord files. Any example, at any time.
 
-A stream is a function of `(shuffle, seed)` that gives a `tf.data.Dataset` of dicts with the keys `encoded`
-(string scalar), `label` (int64 scalar) and `name` (string scalar). Unshuffled it holds every example once, in
-a fixed order; shuffled it never ends, and every pass over the examples has another order.
+A `Source` has rows, one for each example, that say where the example is; they are looked up many at a time. Loading a
+row gives the example: a dict of `encoded` (string scalar), `label` (int64 scalar) and `name` (string scalar).
 """
 
+import bisect
+import dataclasses
+import itertools
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets.data import records
 
-# Looking references up one by one would cost a Python call for each.
+# Looking rows up one by one would cost a Python call for each.
 _LOOKUP_SIZE = 64
 _READERS = 4
-# Encoded photos of 110 kB: some 200 MB.
-_SHUFFLE_BUFFER = 2048
 
 
-def _endless(dataset, buffer_size, seed):
-    return dataset.shuffle(buffer_size, seed=seed, reshuffle_each_iteration=True).repeat()
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Examples by number.
 
-
-def _lookup(columns):
-    """Makes a function from a batch of indices to rows of a table that stays in Python.
-
-    Constants in the graph would do as well, but they end up in every `.meta` file, and a graph is limited to
-    2 GB.
+    Attributes:
+        num_examples: int.
+        lookup: a function from int64 `[n]`, the numbers of examples, to a dict of tensors `[n]`, with the key `name`
+            among others: the rows.
+        load: a function from a row, a dict of scalars, to the example. Running it raises an `OpError` if the example
+            cannot be read.
     """
-    types = [tf.int64 if column.dtype == np.int64 else tf.string for column in columns.values()]
 
-    def rows(indices):
-        return [column[indices] for column in columns.values()]
+    num_examples: int
+    lookup: Callable
+    load: Callable
 
-    def lookup(indices):
-        values = tf.numpy_function(rows, [indices], types)
-        for value in values:
-            value.set_shape(indices.shape)
-        return dict(zip(columns, values, strict=True))
+    @tf.autograph.experimental.do_not_convert
+    def rows(self, numbers, to_numbers=None):
+        """Makes a `tf.data.Dataset` of rows.
 
-    return lookup
+        Args:
+            numbers: a `tf.data.Dataset` of int64 scalars, the numbers of the examples.
+            to_numbers: a function of int64 `[n]` that makes the numbers of what `numbers` holds; None if that is them.
+
+        Returns:
+            A `tf.data.Dataset` of rows, in the same order.
+        """
+        return numbers.batch(_LOOKUP_SIZE).map(
+            lambda some: self.lookup(to_numbers(some) if to_numbers else some)).unbatch()
+
+    @tf.autograph.experimental.do_not_convert
+    def examples(self, start=0):
+        """A `tf.data.Dataset` of every example once and in order, from the number `start` on."""
+        rows = self.rows(tf.data.Dataset.range(start, self.num_examples))
+        return rows.map(self.load, num_parallel_calls=_READERS, deterministic=True)
+
+    @tf.autograph.experimental.do_not_convert
+    def read(self, row):
+        """Reads one example now, in Python.
+
+        Args:
+            row: a dict of NumPy scalars and bytes.
+
+        Returns:
+            The example, a dict of values.
+
+        Raises:
+            tf.errors.OpError: If it cannot be read.
+        """
+        with tf.Graph().as_default(), tf.Session() as session:
+            return session.run(self.load({key: tf.constant(value) for key, value in row.items()}))
 
 
 def from_table(names, labels, encoded=None):
-    """Makes a stream of examples that are listed in memory.
+    """Makes a source of examples that are listed in memory.
 
     Args:
         names: list of bytes or str, one for each example; the paths of the image files when `encoded` is
@@ -53,56 +83,94 @@ def from_table(names, labels, encoded=None):
         encoded: list of bytes (whole image files) or None, where the files are read when their turn comes.
 
     Returns:
-        A stream, see the module's docstring.
+        A `Source`.
     """
     columns = {'name': np.array([os.fsencode(name) for name in names], object),
                'label': np.array(labels, np.int64)}
     if encoded is not None:
         columns['encoded'] = np.array(encoded, object)
-    lookup = _lookup(columns)
 
-    def read(example):
-        return dict(example, encoded=tf.io.read_file(example['name']))
+    def read(row):
+        return dict(row, encoded=tf.io.read_file(row['name']))
 
-    def stream(shuffle=False, seed=None):
-        dataset = tf.data.Dataset.range(len(names))
-        if shuffle:
-            dataset = _endless(dataset, len(names), seed)
-        dataset = dataset.batch(_LOOKUP_SIZE).map(lookup).unbatch()
-        return dataset if encoded is not None else dataset.map(read, num_parallel_calls=_READERS)
-
-    return stream
+    lookup = _lookup(lambda numbers: [column[numbers] for column in columns.values()],
+                     {key: tf.as_dtype(column.dtype if key == 'label' else tf.string)
+                      for key, column in columns.items()})
+    return Source(len(names), lookup, dict if encoded is not None else read)
 
 
 def from_records(paths):
-    """Makes a stream of the examples in TFRecord files of slim's schema.
+    """Makes a source of the examples in TFRecord files of slim's schema.
 
     Args:
-        paths: list of str, in the order in which they are read.
+        paths: list of str, in the order in which their examples are numbered.
 
     Returns:
-        A stream, see the module's docstring. The name of an example is its `image/filename`, or `PATH#INDEX`
-        where the record has none.
+        A `Source`. The name of an example is its `image/filename`, or `PATH#INDEX` where the record has none; that of
+        a row is always `PATH#INDEX`.
+
+    Raises:
+        ValueError: If a file ends in the middle of a record.
+    """
+    offsets = [records.record_offsets(path) for path in paths]
+    ends = list(itertools.accumulate(map(len, offsets)))
+
+    def row(number):
+        file = bisect.bisect_right(ends, number)
+        index = number - (ends[file] - len(offsets[file]))
+        return os.fsencode(f'{paths[file]}#{index}'), os.fsencode(paths[file]), offsets[file][index]
+
+    def rows(numbers):
+        names, files, starts = zip(*map(row, numbers))
+        return [np.array(names, object), np.array(files, object), np.array(starts, np.int64)]
+
+    def load(row):
+        parsed = records.parse_example(records.read_at(row['path'], row['offset']))
+        name = tf.where(tf.equal(parsed['filename'], ''), row['name'], parsed['filename'])
+        return {'encoded': parsed['encoded'], 'label': parsed['label'], 'name': name}
+
+    lookup = _lookup(rows, {'name': tf.string, 'path': tf.string, 'offset': tf.int64})
+    return Source(sum(map(len, offsets)), lookup, load)
+
+
+def in_memory(source):
+    """Reads a source as a whole, so that its files are not needed any more.
+
+    Args:
+        source: `Source`.
+
+    Returns:
+        A `Source` that holds all encoded images in memory.
+
+    Raises:
+        ValueError: If an example cannot be read.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        example = tf.data.make_one_shot_iterator(source.examples()).get_next()
+        examples = []
+        try:
+            while True:
+                examples.append(session.run(example))
+        except tf.errors.OutOfRangeError:
+            pass
+    return from_table(*([one[key] for one in examples] for key in ('name', 'label', 'encoded')))
+
+
+def _lookup(rows, types):
+    """A function from the numbers of examples, a tensor, to their rows.
+
+    Constants in the graph would do as well for a table, but they end up in every `.meta` file, and a graph is limited
+    to 2 GB.
+
+    Args:
+        rows: a function from an array of numbers to a list of arrays.
+        types: ordered dict from the names of these to their types.
     """
 
-    def read(path):
-        indexed = tf.data.TFRecordDataset(path).enumerate()
-        return indexed.map(lambda index, record: _named(records.parse_example(record), path, index))
+    def lookup(numbers):
+        values = tf.numpy_function(rows, [numbers], list(types.values()))
+        for value in values:
+            value.set_shape(numbers.shape)
+        return dict(zip(types, values, strict=True))
 
-    def stream(shuffle=False, seed=None):
-        files = tf.data.Dataset.from_tensor_slices(list(paths))
-        if not shuffle:
-            return files.flat_map(read)
-        files = files.shuffle(len(paths), seed=seed, reshuffle_each_iteration=True)
-        examples = files.interleave(read, cycle_length=_READERS, num_parallel_calls=_READERS,
-                                    deterministic=True)
-        return _endless(examples, _SHUFFLE_BUFFER, seed)
-
-    return stream
-
-
-def _named(parsed, path, index):
-    """The keys of a stream out of a parsed record."""
-    place = tf.strings.join([path, '#', tf.strings.as_string(index)])
-    name = tf.where(tf.equal(parsed['filename'], ''), place, parsed['filename'])
-    return {'encoded': parsed['encoded'], 'label': parsed['label'], 'name': name}
+    return lookup

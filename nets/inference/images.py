@@ -10,7 +10,7 @@ import re
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import restore
+from nets import error_text
 from nets.data import images, records, sources
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.webp')
@@ -64,16 +64,16 @@ class Records:
 
     def __init__(self, paths):
         self._paths = list(paths)
-        self._count = records.count_examples(self._paths)
+        self._source = sources.from_records(self._paths)
 
     def __len__(self):
-        return self._count
+        return self._source.num_examples
 
     def fingerprint(self):
         return [[path, os.path.getsize(path)] for path in self._paths]
 
     def examples(self, start):
-        return sources.from_records(self._paths)().skip(start), {}
+        return self._source.examples(start), {}
 
     def decode(self, example):
         return images.decode(example['encoded'])
@@ -206,7 +206,7 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
             except tf.errors.OutOfRangeError:
                 return
             except tf.errors.OpError as error:
-                reason = restore.first_telling_line(error.message, type(error).__name__)
+                reason = error_text.first_telling_line(error.message, type(error).__name__)
                 raise ValueError(f'The images cannot be read on: {reason}') from error
             names = [os.fsdecode(name) for name in batch['name']]
             yield Batch(names, batch['image'][batch['sound']],

@@ -28,6 +28,20 @@ def _check_decay(config, *names):
             raise ValueError(f'{name} must be above 0 and below 1; got {value}.')
 
 
+def _above_0(config, *names):
+    """Raises a ValueError unless the named fields are None or above 0, and finite."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f'{name} must be above 0 and finite; got {value}.')
+
+
+def _one_of(config, name, allowed):
+    """Raises a ValueError unless the named field is among the allowed values."""
+    if getattr(config, name) not in allowed:
+        raise ValueError(f'{name} must be one of {", ".join(map(str, allowed))}; got {getattr(config, name)!r}.')
+
+
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Which images, and how they become batches.
@@ -67,17 +81,22 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer and its constants; each uses those that it knows. Rates and decays are per step."""
+    """The optimizer and its constants; each uses those that it knows. Rates and decays are per step.
+
+    `opt_epsilon` has slim's default of 1, at which adam is hardly adaptive; adamw has an epsilon of its own.
+    """
     optimizer: str = 'rmsprop'
     adadelta_rho: float = 0.95
     adagrad_initial_accumulator_value: float = 0.1
     adam_beta1: float = 0.9
     adam_beta2: float = 0.999
+    adamw_epsilon: float = 1e-8
     opt_epsilon: float = 1.0
     ftrl_learning_rate_power: float = -0.5
     ftrl_initial_accumulator_value: float = 0.1
     ftrl_l1: float = 0.0
     ftrl_l2: float = 0.0
+    lars_coefficient: float = 0.001
     momentum: float = 0.9
     rmsprop_momentum: float = 0.9
     rmsprop_decay: float = 0.9
@@ -85,7 +104,8 @@ class OptimizerConfig:
     def __post_init__(self):
         fractions = ('adadelta_rho', 'adam_beta1', 'adam_beta2', 'momentum', 'rmsprop_momentum', 'rmsprop_decay')
         _at_least(self, 0, 'adagrad_initial_accumulator_value', 'opt_epsilon', 'ftrl_initial_accumulator_value',
-                  'ftrl_l1', 'ftrl_l2', *fractions)
+                  'ftrl_l1', 'ftrl_l2', 'adamw_epsilon', *fractions)
+        _above_0(self, 'lars_coefficient')
         for name in fractions:
             if getattr(self, name) >= 1:
                 raise ValueError(f'{name} must be below 1; got {getattr(self, name)}.')
@@ -96,25 +116,37 @@ class ScheduleConfig:
     """The learning rate over time.
 
     Attributes:
-        learning_rate_decay_type: `fixed`, `exponential` or `polynomial`.
+        learning_rate_decay_type: A key of `nets.training.schedules.POLICIES`.
         learning_rate: The rate to begin with.
-        end_learning_rate: Where a polynomial decay ends.
-        learning_rate_decay_factor: What an exponential decay multiplies by.
-        num_epochs_per_decay: Epochs between two exponential decays, or until the end of a polynomial one.
-        warmup_epochs: Epochs over which the rate rises linearly from 0.
+        end_learning_rate: Where a cosine or polynomial decay ends.
+        learning_rate_decay_factor: What an exponential decay multiplies by, and a piecewise one without values.
+        num_epochs_per_decay: Epochs between two exponential decays, or until the end of a cosine or polynomial one.
+            None for slim's 2, and for a cosine that ends with the run.
+        learning_rate_boundaries: Epochs after which a piecewise rate changes, ascending.
+        learning_rate_values: The rate after each of them; empty to multiply by the factor.
+        warmup_epochs: Epochs over which the rate rises linearly from 0; they count as epochs of the decay.
     """
     learning_rate_decay_type: str = 'exponential'
     learning_rate: float = 0.01
     end_learning_rate: float = 0.0001
     learning_rate_decay_factor: float = 0.94
-    num_epochs_per_decay: float = 2.0
+    num_epochs_per_decay: float | None = None
+    learning_rate_boundaries: tuple[float, ...] = ()
+    learning_rate_values: tuple[float, ...] = ()
     warmup_epochs: float = 0.0
 
     def __post_init__(self):
         _at_least(self, 0, 'learning_rate', 'end_learning_rate', 'warmup_epochs',
                   'learning_rate_decay_factor')
-        if not 0 < self.num_epochs_per_decay < math.inf:
-            raise ValueError(f'num_epochs_per_decay must be above 0 and finite; got {self.num_epochs_per_decay}.')
+        _above_0(self, 'num_epochs_per_decay')
+        boundaries, values = self.learning_rate_boundaries, self.learning_rate_values
+        if not all(low < high < math.inf for low, high in zip((0, *boundaries), boundaries, strict=False)):
+            raise ValueError(f'learning_rate_boundaries must be epochs above 0, ascending; got {boundaries}.')
+        if values and (len(values) != len(boundaries) or not all(0 <= value < math.inf for value in values)):
+            raise ValueError('learning_rate_values must be rates of at least 0, one for each of the '
+                             f'{len(boundaries)} learning_rate_boundaries; got {values}.')
+        if self.learning_rate_decay_type == 'piecewise' and not boundaries:
+            raise ValueError('learning_rate_decay_type=piecewise needs learning_rate_boundaries, such as 30,60,80.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,12 +159,14 @@ class FineTuneConfig:
         checkpoint_renames: Scopes that it has under other names; see `nets.checkpoints.restore.restore_fn`.
         trainable_scopes: Full scope names that are trained; empty for all. What lies outside stays as it is,
             the moving statistics of batch norm included, and is normalised with those statistics.
+        freeze: Full scope names that are not trained, in the same sense, even if they lie in `trainable_scopes`.
         ignore_missing_vars: Whether variables that the checkpoint does not hold start at random.
     """
     checkpoint_path: str | None = None
     checkpoint_exclude_scopes: tuple[str, ...] = ()
     checkpoint_renames: tuple[str, ...] = ()
     trainable_scopes: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
     ignore_missing_vars: bool = False
 
 
@@ -141,10 +175,22 @@ class TrainConfig:
     """A training run.
 
     Attributes:
+        recipe: The key of `nets.training.recipes.RECIPES` that other fields were set by, or None; it sets nothing here.
         train_dir: Directory of checkpoints, summaries and `metrics.jsonl`. A checkpoint in it is resumed.
         model_name: A name of `nets.nets_factory.networks_map`.
-        weight_decay: L2 factor on the convolutions' weights.
+        weight_decay: L2 factor on the convolutions' weights; adamw and lars apply it by themselves, instead of in the
+            loss.
         label_smoothing: Share of the label's weight that is spread over all classes, in [0, 1).
+        mixup_alpha: Parameter of the beta distribution by which pairs of images are mixed; 0 for no mixup.
+        zero_last_gamma: Whether residual units start as their shortcuts.
+        clip_gradient_norm: The largest norm of all gradients together; None for no limit.
+        mixed_precision: `float16` or `bfloat16` to compute in that type, with variables, statistics of batch norm and
+            losses in float32; None for float32.
+        xla: Whether XLA compiles the graph. On a CPU that also takes `--tf_xla_cpu_global_jit` in the environment
+            variable `TF_XLA_FLAGS`, set before TensorFlow is imported.
+        nan_policy: `stop` at a loss that is not finite, or `skip` steps whose loss or gradients are not: they change
+            nothing but the number of the step.
+        max_skipped_steps: How many such steps a run may have.
         batch_norm_decay: Decay of the batch norms' moving statistics; None for the network's own, 0.997 for
             slim's. Those start at 0 and 1 and need some 5 / (1 - decay) steps to forget it: 1700 steps at
             0.997, 50 at 0.9.
@@ -155,9 +201,12 @@ class TrainConfig:
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
         save_summaries_secs: Seconds between two TensorBoard summaries.
         save_interval_secs: Seconds between two checkpoints.
-        seed: Seed of weights, order and augmentation; None for other ones each time.
+        eval_every: Steps between two evaluations, after which the best checkpoint so far is in `best/`; 0 for none.
+        eval_split_name: The split of the data set that they use.
+        seed: Seed of weights, order and augmentation; None for a random one. A resumed run keeps that of its checkpoint.
         clone_on_cpu: Whether to leave accelerators alone.
     """
+    recipe: str | None = None
     train_dir: str = DEFAULT_DIR
     model_name: str = DEFAULT_MODEL
     data: DataConfig = DataConfig()
@@ -166,6 +215,13 @@ class TrainConfig:
     fine_tune: FineTuneConfig = FineTuneConfig()
     weight_decay: float = 0.00004
     label_smoothing: float = 0.0
+    mixup_alpha: float = 0.0
+    zero_last_gamma: bool = False
+    clip_gradient_norm: float | None = None
+    mixed_precision: str | None = None
+    xla: bool = False
+    nan_policy: str = 'stop'
+    max_skipped_steps: int = 100
     batch_norm_decay: float | None = None
     moving_average_decay: float | None = None
     max_number_of_steps: int | None = None
@@ -174,12 +230,26 @@ class TrainConfig:
     log_every_n_steps: int = 10
     save_summaries_secs: float = 600
     save_interval_secs: float = 600
+    eval_every: int = 0
+    eval_split_name: str = 'validation'
     seed: int | None = None
     clone_on_cpu: bool = False
 
     def __post_init__(self):
-        _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs')
+        _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs', 'eval_every', 'mixup_alpha',
+                  'max_skipped_steps')
         _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps', 'gradient_accumulation')
+        _above_0(self, 'max_number_of_epochs', 'clip_gradient_norm')
+        _one_of(self, 'mixed_precision', (None, 'float16', 'bfloat16'))
+        _one_of(self, 'nan_policy', ('stop', 'skip'))
+        if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
+            raise ValueError('Give max_number_of_steps or max_number_of_epochs, not both; got '
+                             f'{self.max_number_of_steps} and {self.max_number_of_epochs}.')
+        if (self.schedule.learning_rate_decay_type == 'cosine' and self.schedule.num_epochs_per_decay is None and
+                self.max_number_of_steps is None and self.max_number_of_epochs is None):
+            raise ValueError('learning_rate_decay_type=cosine needs an end: give max_number_of_epochs, '
+                             'max_number_of_steps or num_epochs_per_decay.')
+        micro_batch_size(self)
         _check_decay(self, 'moving_average_decay', 'batch_norm_decay')
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.')

@@ -53,7 +53,7 @@ def evaluate(config):
     skipped = []
     with tf.Graph().as_default():
         batch, initialize = inputs.next_batch(
-            task, config.data, is_training=False, skip_corrupt=skipped if config.data.skip_corrupt else None)
+            task, config.data, skip_corrupt=skipped if config.data.skip_corrupt else None)
         with (_network(config, task, path, batch['image'].shape) as network,
               tf.Session(config=inputs.session_config(config.clone_on_cpu)) as session):
             session.run(initialize)

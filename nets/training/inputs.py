@@ -57,45 +57,54 @@ def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=
                 given or published.preprocessing, None)
 
 
-def next_batch(task, data, is_training, seed=None, skip_corrupt=None):
+def next_batch(task, data, batch_size=None, share=None, skip_corrupt=None):
     """Makes the tensors of the next batch.
 
     Args:
         task: A `Task`.
         data: A `DataConfig`.
-        is_training: Whether to shuffle, repeat and augment, or to go over every example once and in order.
-        seed: Decides order and augmentation; None for other ones each time.
+        batch_size: Images in it; None for that of `data`.
+        share: A `nets.data.pipeline.Share` to train on; None to go over every example once and in order.
         skip_corrupt: See `nets.data.pipeline.batches`.
 
     Returns:
         A pair: the dict of tensors that `nets.data.pipeline.batches` describes, where `image` is
-        `[batch, size, size, 3]`, or `[…, 1]` with `use_grayscale`; and the op that has to run before the
-        first one.
+        `[batch, size, size, 3]`, or `[…, 1]` with `use_grayscale`, and `wait`, float64, the seconds until the batch
+        was there; and the op that has to run before the first one.
     """
+    is_training = share is not None
     preprocess = (preset_file.preprocess_fn(task.preset, is_training) if task.preset else
                   presets.get_preprocessing(task.preprocessing, is_training))
     batches = pipeline.batches(
-        task.dataset, preprocess, task.image_size, task.image_size, data.batch_size, is_training, seed=seed,
+        task.dataset, preprocess, task.image_size, task.image_size, batch_size or data.batch_size, share,
         num_parallel_calls=data.num_preprocessing_threads, skip_corrupt=skip_corrupt,
         labels_offset=data.labels_offset)
     iterator = tf.data.make_initializable_iterator(batches)
-    batch = iterator.get_next()
+    begin = tf.timestamp()
+    with tf.control_dependencies([begin]):
+        batch = iterator.get_next()
+    with tf.control_dependencies(list(batch.values())):
+        batch = dict(batch, wait=tf.timestamp() - begin)
     if data.use_grayscale:
         batch = dict(batch, image=tf.image.rgb_to_grayscale(batch['image']))
     return batch, iterator.initializer
 
 
-def session_config(clone_on_cpu):
+def session_config(clone_on_cpu, xla=False):
     """The configuration of a session.
 
     Args:
         clone_on_cpu: Whether to leave accelerators alone.
+        xla: Whether XLA compiles what it can; on a CPU see `TrainConfig`.
 
     Returns:
         A `tf.ConfigProto`.
     """
     device_count = {'GPU': 0} if clone_on_cpu else {}
-    return tf.ConfigProto(allow_soft_placement=True, device_count=device_count)
+    session = tf.ConfigProto(allow_soft_placement=True, device_count=device_count)
+    if xla:
+        session.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
+    return session
 
 
 def _preset_beside(checkpoint_path, preprocessing_name, image_size):

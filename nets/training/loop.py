@@ -2,24 +2,29 @@
 stop."""
 
 import collections
+import dataclasses
 import logging
 import math
 import os
-import zlib
 
 import tensorflow.compat.v1 as tf
 
 from nets.checkpoints import preset_file, restore
+from nets.data import pipeline
 from nets.training import (
     files,
     graph,
     inputs,
     op_errors,
     reporting,
+    run_lock,
+    run_state,
     saving,
     schedules,
     signals,
+    validation,
 )
+from nets.training.config import micro_batch_size
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +39,8 @@ def train(config):
     """Trains a classifier, from the newest checkpoint in `train_dir` if there is one.
 
     Checkpoints are written before the first step of a new run, every `save_interval_secs`, at the end, and on
-    Ctrl-C or SIGTERM, after which the function returns. Which images come in which order depends on the seed
-    and on the step that a run starts at: a restart goes on with new shuffles and does not repeat those of the
-    first start.
+    Ctrl-C or SIGTERM, after which the function returns. A run that was stopped, by whatever, and is started again goes
+    on as if nothing had happened: with the same images in the same order, changed in the same way.
 
     Args:
         config: A `TrainConfig`.
@@ -46,77 +50,80 @@ def train(config):
 
     Raises:
         ValueError: The configuration cannot work: unknown names, no data, a directory that cannot be written
-            to, a checkpoint that does not fit. Also a corrupt image without `skip_corrupt`, once it comes up.
+            to, or in which another process trains, a checkpoint that does not fit. Also a corrupt image without
+            `skip_corrupt`, once it comes up.
         FloatingPointError: The loss or a variable became NaN or infinite; no checkpoint has such values.
     """
-    newest, start_step = saving.newest_checkpoint(config.train_dir)
-    task = graph.training_task(config, newest or config.fine_tune.checkpoint_path)
-    config = schedules.with_steps(config, task.dataset.num_examples)
     files.writable_dir(config.train_dir, 'train_dir')
-    if config.max_number_of_steps is not None and start_step >= config.max_number_of_steps:
-        logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', newest,
-                    start_step, config.max_number_of_steps)
-        return TrainResult(start_step, None, newest, None, [])
-    if task.preset:
-        preset_file.write_file(os.path.join(config.train_dir, preset_file.DIRECTORY_FILE), task.preset)
-    seed = seed_at(config.seed, start_step)
-    with tf.Graph().as_default():
-        tf.set_random_seed(seed)
-        return _train(config, task, newest, start_step, seed)
+    with run_lock.held(config.train_dir):
+        found = saving.newest_checkpoint(config.train_dir)
+        task = graph.training_task(config, found.path if found else config.fine_tune.checkpoint_path)
+        config = schedules.with_steps(config, task.dataset.num_examples)
+        if found and config.max_number_of_steps is not None and found.step >= config.max_number_of_steps:
+            logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', found.path,
+                        found.step, config.max_number_of_steps)
+            return TrainResult(found.step, None, found.path, None, [])
+        if task.preset:
+            preset_file.write_file(os.path.join(config.train_dir, preset_file.DIRECTORY_FILE), task.preset)
+        state = _state(config, found)
+        with tf.Graph().as_default():
+            tf.set_random_seed(state.seed)
+            return _train(dataclasses.replace(config, seed=state.seed), task, found, state)
 
 
-def seed_at(seed, step):
-    """The seed of a run that starts at a step.
-
-    Args:
-        seed: An int, or None.
-        step: The step.
-
-    Returns:
-        An int in [0, 2**31), another one for each seed and step; random without a seed.
-    """
-    text = f'{seed}:{step}'.encode() if seed is not None else os.urandom(8)
-    return zlib.crc32(text) & 0x7fffffff
+def _state(config, found):
+    """The `RunState` to begin with."""
+    if not found:
+        return run_state.first(config.seed)
+    state = run_state.read(found.reader, found.step, config.data.batch_size, config.seed)
+    if config.seed not in (None, state.seed):
+        logger.info('--seed=%d is not used: the run in %s has the seed %d.', config.seed, config.train_dir, state.seed)
+    return state
 
 
-def _train(config, task, newest, start_step, seed):
+def _train(config, task, found, state):
     """Builds the graph in the current one, restores, and runs."""
     skipped = []
     batch, initialize_batches = inputs.next_batch(
-        task, config.data, is_training=True, seed=seed, skip_corrupt=skipped if config.data.skip_corrupt else
-        None)
+        task, config.data, micro_batch_size(config),
+        pipeline.Share(state.seed, state.examples, config.data.batch_size),
+        skip_corrupt=skipped if config.data.skip_corrupt else None)
     built = graph.build_train_graph(config, task, batch)
+    state_variables, advance = run_state.add_variables(state, config.data.batch_size)
     checkpointer = saving.Checkpointer(config.train_dir, config.save_interval_secs)
-    load = _initial_weights(config, built, newest)
+    load = _initial_weights(config, built, found, state_variables)
     initialize = [tf.global_variables_initializer(), tf.local_variables_initializer()]
     tf.get_default_graph().finalize()
 
-    session_config = inputs.session_config(config.clone_on_cpu)
+    start_step = found.step if found else 0
+    session_config = inputs.session_config(config.clone_on_cpu, config.xla)
     with tf.Session(config=session_config) as session, signals.stop_request() as request:
         _checked_run(session, [initialize, initialize_batches])
         load(session)
         _announce(config, task, start_step)
         with reporting.Reporter(config, start_step, session.graph) as reporter:
-            if newest:
-                checkpointer.resume_from(newest, start_step)
+            if found:
+                checkpointer.resume_from(found.path, start_step)
             else:
                 checkpointer.save(session, start_step)
-            step, loss = _run(config, session, built, checkpointer, reporter, request, start_step)
+            steps = _Steps(session, config, built, batch, advance)
+            step, loss = _run(config, steps, checkpointer, reporter, request, start_step)
             path = checkpointer.save(session, step)
     if skipped:
         logger.warning('Corrupt images left out (%d): %s', len(skipped), ', '.join(skipped[:20]))
     return TrainResult(step, loss, path, request.signal, skipped)
 
 
-def _initial_weights(config, built, newest):
+def _initial_weights(config, built, found, state_variables):
     """A function of a session that loads what the run begins with."""
     tune = config.fine_tune
-    if newest:
-        logger.info('Resuming from %s.', newest)
+    if found:
+        logger.info('Resuming from %s.', found.path)
         if tune.checkpoint_path:
             logger.info('--checkpoint_path=%s is not used: %s holds a run already. Give another --train_dir '
                         'to start from it.', tune.checkpoint_path, config.train_dir)
-        return restore.restore_fn(newest, tf.global_variables())
+        # The state's variables begin with what was read of it.
+        return restore.restore_fn(found.path, [one for one in tf.global_variables() if one not in state_variables])
     if not tune.checkpoint_path:
         return lambda session: None
     load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), tune.checkpoint_exclude_scopes,
@@ -149,19 +156,46 @@ def _checked_run(session, fetches):
         raise ValueError(op_errors.describe(error)) from error
 
 
-def _run(config, session, built, checkpointer, reporter, request, step):
+class _Steps:
+    """Takes single steps."""
+
+    def __init__(self, session, config, built, batch, advance):
+        self.session = session
+        self._config = config
+        told = {'names': batch['name'], 'wait': batch['wait']}
+        self._accumulate = told, built.accumulate_op
+        self._step = told, built.metrics, built.train_op, advance
+
+    def take(self):
+        """Takes one step.
+
+        Returns:
+            Dict of floats, the metrics and `data_wait` in seconds; and the names of the images.
+        """
+        parts = [_checked_run(self.session, self._accumulate)[0] for _ in range(self._config.gradient_accumulation - 1)]
+        last, metrics, _, _ = _checked_run(self.session, self._step)
+        parts.append(last)
+        values = {key: float(value) for key, value in metrics.items()}
+        values['data_wait'] = float(sum(part['wait'] for part in parts))
+        return values, [os.fsdecode(name) for part in parts for name in part['names']]
+
+
+def _run(config, steps, checkpointer, reporter, request, step):
     """Takes steps; returns the number of the last one and its loss."""
     limit = config.max_number_of_steps or math.inf
     values = {'loss': None}
+    if step and validation.is_missing(config, step):  # the run was stopped just before
+        validation.validate(config, checkpointer.last, step)
     while step < limit and request.signal is None:
-        for _ in range(config.gradient_accumulation - 1):
-            _checked_run(session, built.accumulate_op)
-        values = {key: float(value) for key, value in _checked_run(session, (built.metrics, built.train_op))[0].items()}
+        values, names = steps.take()
         step += 1
-        if not math.isfinite(values['loss']):
-            what = f'the loss is {values["loss"]}'
+        if not math.isfinite(values['loss']) and 'skipped' not in values:
+            what = f'the loss is {values["loss"]}, with the images {", ".join(names[:20])}'
             raise FloatingPointError(saving.diverged(step, what, checkpointer.last))
         reporter.step(step, values, last=step >= limit or request.signal is not None)
-        if checkpointer.due():
-            checkpointer.save(session, step)
+        evaluate = validation.is_missing(config, step)
+        if evaluate or checkpointer.due():
+            checkpointer.save(steps.session, step)
+        if evaluate:
+            validation.validate(config, checkpointer.last, step)
     return step, values['loss']

@@ -4,7 +4,7 @@ import re
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import restore
+from nets import error_text
 
 # Where the user's part of a message is: raised by Python code in the input pipeline, or asserted there.
 _PATTERNS = (re.compile(r'^(?:.*: )?ValueError: (.+)$', re.MULTILINE),
@@ -27,4 +27,4 @@ def describe(error):
         found = pattern.search(error.message)
         if found:
             return found.group(1).replace('] [', ' ') + advice
-    return restore.first_telling_line(error.message, type(error).__name__) + advice
+    return error_text.first_telling_line(error.message, type(error).__name__) + advice

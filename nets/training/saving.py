@@ -1,18 +1,34 @@
-"""Checkpoints of a training run: when they are due, and never with a value that is not finite."""
+"""Checkpoints of a training run: whole and verified, or not there; and never with a value that is not finite."""
 
+import collections
+import glob
+import logging
 import os
+import re
+import shutil
 import time
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import restore
+from nets import atomic_file, error_text
+from nets.checkpoints import tensorflow_files
+
+logger = logging.getLogger(__name__)
 
 # Checkpoints kept in the directory, as slim's script did.
 _MAX_TO_KEEP = 5
+_NAME = 'model.ckpt'
+_ASIDE = '.saving'
+
+# path: its prefix. step: an int. reader: a `tf.train.NewCheckpointReader` on it.
+Found = collections.namedtuple('Found', ('path', 'step', 'reader'))
 
 
 class Checkpointer:
     """Writes the checkpoints of a run in TensorFlow's V2 format, all global variables included.
+
+    A checkpoint is written aside, read again, and then renamed: a run that is killed, or a disk that is full, leaves
+    the older ones as they were.
 
     Attributes:
         last: Path of the newest checkpoint that is known to be good; None before the first.
@@ -31,10 +47,9 @@ class Checkpointer:
         self._interval_secs = interval_secs
         self._clock = clock
         self._saved_at = clock()
-        self._prefix = os.path.join(train_dir, 'model.ckpt')
-        # Relative paths keep a directory usable when it is moved.
+        self._train_dir = train_dir
         variables = tf.global_variables()
-        self._saver = tf.train.Saver(variables, max_to_keep=_MAX_TO_KEEP, save_relative_paths=True)
+        self._saver = tf.train.Saver(variables, max_to_keep=0)
         self._checked = [one for one in variables if one.dtype.base_dtype.is_floating]
         self._finite = tf.stack([tf.reduce_all(tf.math.is_finite(one)) for one in self._checked])
 
@@ -46,9 +61,6 @@ class Checkpointer:
             step: Its step.
         """
         self.last, self._last_step = path, step
-        state = tf.train.get_checkpoint_state(os.path.dirname(self._prefix))
-        if state:
-            self._saver.recover_last_checkpoints(state.all_model_checkpoint_paths)
 
     def due(self):
         """Whether the interval has gone by since the last checkpoint."""
@@ -75,14 +87,43 @@ class Checkpointer:
             names = [one.op.name for one, good in zip(self._checked, finite, strict=True) if not good]
             what = f'{len(names)} variables are not finite ({names[0]}, …)'
             raise FloatingPointError(diverged(step, what, self.last))
+        prefix = os.path.join(self._train_dir, f'{_NAME}-{step}')
         try:
-            self.last = self._saver.save(session, self._prefix, global_step=step, write_meta_graph=False)
+            self._write(session, prefix)
         except (tf.errors.OpError, OSError, ValueError) as error:
-            reason = restore.first_telling_line(getattr(error, 'message', error), type(error).__name__)
-            raise ValueError(f'The checkpoint of step {step} cannot be written to {self._prefix}-{step}: '
-                             f'{reason}. The last good one is {self.last}.') from error
-        self._last_step, self._saved_at = step, self._clock()
-        return self.last
+            reason = error_text.first_telling_line(getattr(error, 'message', error), type(error).__name__)
+            raise ValueError(f'The checkpoint of step {step} cannot be written to {prefix}: {reason}. The last good '
+                             f'one is {self.last}.') from error
+        self.last, self._last_step, self._saved_at = prefix, step, self._clock()
+        return prefix
+
+    def _write(self, session, prefix):
+        aside = os.path.join(self._train_dir, _ASIDE)
+        shutil.rmtree(aside, ignore_errors=True)
+        os.makedirs(aside)
+        try:
+            self._saver.save(session, os.path.join(aside, os.path.basename(prefix)), write_meta_graph=False,
+                             write_state=False)
+            verify(os.path.join(aside, os.path.basename(prefix)))
+            _remove(prefix)
+            # The index comes last: without it there is no checkpoint.
+            for name in sorted(os.listdir(aside)):
+                _sync(os.path.join(aside, name))
+                if name.startswith(_NAME):
+                    os.replace(os.path.join(aside, name), os.path.join(self._train_dir, name))
+            _sync(self._train_dir)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        step, own = _step_of(prefix), _own_prefixes(self._train_dir)
+        kept = [path for path in own if _step_of(path) <= step][-_MAX_TO_KEEP:]
+        # TensorFlow's own file, with relative paths, which keep a directory usable when it is moved.
+        with atomic_file.writing(os.path.join(self._train_dir, 'checkpoint')) as file:
+            file.write(f'model_checkpoint_path: "{os.path.basename(prefix)}"\n')
+            file.writelines(f'all_model_checkpoint_paths: "{os.path.basename(path)}"\n' for path in kept)
+        for path in own:
+            # One of a later step is left from a run that this one has gone back behind.
+            if path not in kept:
+                _remove(path)
 
 
 def diverged(step, what, last):
@@ -97,7 +138,8 @@ def diverged(step, what, last):
         A text.
     """
     return (f'Training stopped at step {step}: {what}. The last good checkpoint is {last}. Lower '
-            '--learning_rate, or add --warmup_epochs, and run again; it goes on from that checkpoint.')
+            '--learning_rate, add --warmup_epochs, or leave such steps out with --nan_policy=skip, and run again; it '
+            'goes on from that checkpoint.')
 
 
 def newest_checkpoint(train_dir):
@@ -107,17 +149,79 @@ def newest_checkpoint(train_dir):
         train_dir: The directory of a run, new or not.
 
     Returns:
-        The prefix of the newest checkpoint and its step; None and 0 where nothing has been trained yet. A
-        checkpoint of step 0 holds nothing but the start of a run, and the next one may start otherwise.
+        The newest checkpoint that can be read, a `Found`; None where nothing has been trained yet. A checkpoint of
+        step 0 holds nothing but the start of a run, and the next one may start otherwise.
 
     Raises:
-        ValueError: The newest checkpoint is gone, damaged, or not of a training run.
+        ValueError: All checkpoints are damaged, or the newest is not of a training run.
     """
-    if not tf.train.get_checkpoint_state(train_dir):
-        return None, 0
-    path = restore.find_checkpoint(train_dir)
-    step = restore.read_step(path)
-    if step is None:
-        raise ValueError(f'The checkpoint {path} has no global_step, so it is not of a training run. Give it '
-                         'as --checkpoint_path, and another --train_dir.')
-    return (path, step) if step else (None, 0)
+    damaged = []
+    for path in reversed(_prefixes(train_dir)):
+        try:
+            reader = verify(path)
+        except ValueError as error:
+            damaged.append(str(error))
+            logger.warning('%s', error)
+            continue
+        if not reader.has_tensor('global_step'):
+            raise ValueError(f'The checkpoint {path} has no global_step, so it is not of a training run. Give it '
+                             'as --checkpoint_path, and another --train_dir.')
+        step = int(reader.get_tensor('global_step'))
+        return Found(path, step, reader) if step else None
+    if damaged:
+        raise ValueError(f'No checkpoint in --train_dir={train_dir} can be read. {damaged[0]} Remove them to begin '
+                         'anew, or name another directory.')
+    return None
+
+
+def verify(path):
+    """Reads all of a checkpoint, which compares its checksums.
+
+    Args:
+        path: Its prefix.
+
+    Returns:
+        A `tf.train.NewCheckpointReader` on it.
+
+    Raises:
+        ValueError: It is damaged or incomplete.
+    """
+    reader = tensorflow_files.open_reader(path)
+    for name in reader.get_variable_to_shape_map():
+        tensorflow_files.read_tensor(reader, path, name)
+    return reader
+
+
+def _prefixes(train_dir):
+    """The checkpoints in a directory, the newest last: those that its `checkpoint` file lists, and all of a run's."""
+    state = tf.train.get_checkpoint_state(train_dir)
+    listed = list(state.all_model_checkpoint_paths) if state else []
+    return sorted({*listed, *_own_prefixes(train_dir)}, key=_step_of)
+
+
+def _own_prefixes(train_dir):
+    """The checkpoints in a directory that have the names of a run's, the newest last."""
+    pattern = os.path.join(glob.escape(train_dir), f'{_NAME}-*.index')
+    found = [path[:-len('.index')] for path in glob.glob(pattern)]
+    return sorted([path for path in found if _step_of(path) >= 0], key=_step_of)
+
+
+def _step_of(path):
+    match = re.search(r'-(\d+)$', path)
+    return int(match.group(1)) if match else -1
+
+
+def _remove(prefix):
+    """Removes a checkpoint: first the index, without which there is none."""
+    for path in [prefix + '.index', *glob.glob(glob.escape(prefix) + '.data-*'), prefix + '.meta']:
+        if os.path.exists(path):
+            os.remove(path)
+
+
+def _sync(path):
+    """Makes sure that a file or a directory is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from goldens import fill
 
-from nets import resnet_utils
+from nets import error_text, resnet_utils
 from nets.checkpoints import restore
 
 NAMES = ('tiny_v1', 'tiny_v2')
@@ -283,4 +283,4 @@ def test_read_step_of_a_checkpoint_without_one(tmp_path):
     ('\n', 'nothing'),
 ])
 def test_what_tensorflow_means_is_told(message, line):
-    assert restore.first_telling_line(message, 'nothing') == line
+    assert error_text.first_telling_line(message, 'nothing') == line

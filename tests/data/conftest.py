@@ -112,9 +112,10 @@ def folder_of(write_folder):
 @pytest.fixture(scope='session')
 def make_batches():
     """A function that makes batches of images of 8x8 pixels."""
-    def make(dataset, is_training, batch_size=4, name='cifar', **options):
+    def make(dataset, is_training, batch_size=4, name='cifar', seed=0, share=None, **options):
         preprocess = preprocessing.get_preprocessing(name, is_training)
-        return pipeline.batches(dataset, preprocess, 8, 8, batch_size, is_training, **options)
+        share = (share or pipeline.Share(seed)) if is_training else None
+        return pipeline.batches(dataset, preprocess, 8, 8, batch_size, share, **options)
 
     return make
 

@@ -102,5 +102,32 @@ def test_file_that_vanished_is_named_and_not_skipped(folder_of, collect, make_ba
     dataset, _ = folder_of(4)
     path = collect(dataset.examples())[2]['name'].decode()
     os.remove(path)
-    with pytest.raises(tf.errors.NotFoundError, match=path):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f'Cannot read the example .*{path}.*No such file'):
         collect(make_batches(dataset, False, skip_corrupt=[]))
+
+
+@pytest.mark.parametrize('is_training', [True, False])
+def test_damaged_record_is_named_by_file_byte_and_number(is_training, tmp_path, collect, photo, encode, make_batches,
+                                                         flat_names):
+    examples = [records.make_example(encode(photo(12, 12)), 'png', 12, 12, 0) for _ in range(4)]
+    path, = records.write_records(examples, 4, tmp_path, 'pets', 'train')
+    records.write_labels(tmp_path, ['cat'])
+    offset = records.record_offsets(path)[2]
+    with open(path, 'r+b') as file:
+        file.seek(offset + 100)
+        byte = file.read(1)
+        file.seek(offset + 100)
+        file.write(bytes([byte[0] ^ 1]))
+    dataset = datasets.get_dataset('tfrecords', 'train', os.fspath(tmp_path))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"'{path}#2' .at byte {offset}.: corrupted record"):
+        collect(make_batches(dataset, is_training), 1)
+    skipped = []
+    names = flat_names(collect(make_batches(dataset, is_training, skip_corrupt=skipped), 3))
+    assert {f'{path}#{index}' for index in (0, 1, 3)} == set(names)
+    assert skipped == [f'{path}#2']
+
+
+def test_many_corrupt_images_one_after_another_are_an_error(folder_of, collect, make_batches):
+    dataset, _ = folder_of(2000, dict.fromkeys(range(1999), b''), num_classes=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='100 images one after another .* are corrupt'):
+        collect(make_batches(dataset, True, 1, skip_corrupt=[]), 1)

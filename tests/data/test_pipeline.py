@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from nets.data import datasets, preprocessing, records
+from nets.data import datasets, pipeline, preprocessing, records
 
 
 @pytest.mark.parametrize('count', [1, 3, 4, 5, 8, 9])
@@ -88,19 +88,40 @@ def test_image_is_changed_anew_in_each_pass(name, folder_of, collect, make_batch
     assert len({image.tobytes() for image in images}) > 6
 
 
-def test_graph_seed_decides_without_a_seed(folder_of, collect, make_batches, flat_names):
-    dataset, _ = folder_of(9)
+@pytest.mark.parametrize('skip_corrupt', [None, []])
+@pytest.mark.parametrize('batch_size', [2, 3])
+def test_stream_goes_on_from_any_position(batch_size, skip_corrupt, folder_of, collect, make_batches, flat_names):
+    dataset, _ = folder_of(7, None if skip_corrupt is None else {2: b'no image', 5: b''})
+    options = {'skip_corrupt': skip_corrupt, 'name': 'inception'}
+    undisturbed = collect(make_batches(dataset, True, batch_size, **options), 12)
+    for steps in (1, 5):
+        share = pipeline.Share(0, start=steps * batch_size)
+        again = collect(make_batches(dataset, True, batch_size, share=share, **options), 12 - steps)
+        for left, right in zip(undisturbed[steps:], again, strict=True):
+            assert left['name'].tolist() == right['name'].tolist()
+            np.testing.assert_array_equal(left['image'], right['image'])
 
-    def run(graph_seed):
-        with tf.Graph().as_default():
-            tf.set_random_seed(graph_seed)
-            return collect(make_batches(dataset, True), 4)
 
-    first = run(1)
-    for left, right in zip(first, run(1), strict=True):
-        np.testing.assert_array_equal(left['image'], right['image'])
-        np.testing.assert_array_equal(left['name'], right['name'])
-    assert flat_names(first) != flat_names(run(2))
+@pytest.mark.parametrize(('num_workers', 'micro_batch_size'), [(2, 6), (3, 4), (3, 2), (4, 1)])
+def test_workers_share_each_global_batch(num_workers, micro_batch_size, folder_of, collect, make_batches):
+    dataset, _ = folder_of(10)
+    whole = collect(make_batches(dataset, True, 12, share=pipeline.Share(3, start=7)), 5)
+    per_step = 12 // num_workers // micro_batch_size
+    parts = [collect(make_batches(dataset, True, micro_batch_size,
+                                  share=pipeline.Share(3, 7, 12, worker, num_workers)), 5 * per_step)
+             for worker in range(num_workers)]
+    for step in range(5):
+        together = [batch for part in parts for batch in part[step * per_step:(step + 1) * per_step]]
+        for key in ('name', 'image', 'label'):
+            np.testing.assert_array_equal(np.concatenate([batch[key] for batch in together]), whole[step][key])
+
+
+@pytest.mark.parametrize(('share', 'words'), [
+    (pipeline.Share(0, 0, 5, 0, 2), 'batch_size must be a multiple of the 2 workers; got 5'),
+    (pipeline.Share(0, 0, 4, 2, 2), 'worker must be at least 0 and less than the 2 workers; got 2')])
+def test_share_that_cannot_be_had_is_explained(share, words, folder_of, make_batches):
+    with pytest.raises(ValueError, match=words):
+        make_batches(folder_of(2)[0], True, share=share)
 
 
 def write_labelled(tmp_path, photo, encode, labels, num_classes):
@@ -176,7 +197,8 @@ dataset = datasets.get_dataset('image_folder', 'test', sys.argv[1])
 for name, is_training in (('inception', True), ('vgg', False)):
     skipped = []
     fn = preprocessing.get_preprocessing(name, is_training)
-    batches = pipeline.batches(dataset, fn, 8, 8, 4, is_training, seed=1, skip_corrupt=skipped)
+    batches = pipeline.batches(dataset, fn, 8, 8, 4, pipeline.Share(1) if is_training else None,
+                               skip_corrupt=skipped)
     iterator = tf.data.make_initializable_iterator(batches)
     batch = iterator.get_next()
     with tf.Session() as session:

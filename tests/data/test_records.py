@@ -62,7 +62,7 @@ def test_shards_hold_the_examples_in_order(count, num_shards, sizes, tmp_path):
     labels = read_labels_of(paths)
     assert [len(shard) for shard in labels] == sizes
     assert sum(labels, []) == list(range(count))
-    assert records.count_examples(paths) == count
+    assert sum(len(records.record_offsets(path)) for path in paths) == count
     assert sorted(os.listdir(folder)) == sorted(map(os.path.basename, paths))
 
 
@@ -97,14 +97,14 @@ def test_truncated_file_is_named(lost, tmp_path):
     with open(path, 'r+b') as file:
         file.truncate(os.path.getsize(path) - lost)
     with pytest.raises(ValueError, match=r'pets_train_00000-of-00001.tfrecord.* in the middle of record 2'):
-        records.count_examples([path])
+        records.record_offsets(path)
 
 
 def test_file_that_is_no_record_file_is_named(tmp_path):
     path = tmp_path / 'train-page.html'
     path.write_text('<html>404 not found</html>')
     with pytest.raises(ValueError, match="train-page.html' is truncated or no TFRecord file"):
-        records.count_examples([str(path)])
+        records.record_offsets(str(path))
 
 
 def test_missing_shards_are_listed():

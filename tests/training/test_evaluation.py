@@ -12,7 +12,7 @@ import tiny_network
 from nets import nets_factory
 from nets.data import datasets, preprocessing
 from nets.inference import engines
-from nets.training import config, evaluation, inputs, tally
+from nets.training import config, evaluation, tally
 
 AVERAGE = '/ExponentialMovingAverage'
 
@@ -154,9 +154,7 @@ def test_batches_can_be_limited(tmp_path, images, checkpoint):
 
 @pytest.mark.parametrize('claimed', [5, 500])
 def test_dataset_that_says_a_wrong_number_is_an_error(tmp_path, images, checkpoint, monkeypatch, claimed):
-    look_up = datasets.get_dataset
-    monkeypatch.setattr(inputs.datasets, 'get_dataset',
-                        lambda *args: dataclasses.replace(look_up(*args), num_examples=claimed))
+    monkeypatch.setattr(datasets.Dataset, 'num_examples', claimed)
     with pytest.raises(ValueError, match=rf'examples were evaluated, {claimed} should have been'):
         evaluation.evaluate(_config(images, checkpoint, tmp_path))
     assert not (tmp_path / 'eval.json').exists()

@@ -6,6 +6,8 @@ import logging
 import math
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import tensorflow.compat.v1 as tf
 import tiny_network
 
 from nets.checkpoints import restore
-from nets.training import config, inputs, loop, reporting
+from nets.training import config, loop, reporting, validation
 
 
 @pytest.fixture(scope='module')
@@ -122,7 +124,7 @@ def test_fine_tuning_trains_the_new_classifier_and_nothing_else(trained, tmp_pat
     before, after = _tensors(trained[1].checkpoint_path), _tensors(result.checkpoint_path)
     assert after['tiny/logits/biases'].shape == (2,)
     assert np.abs(after['tiny/logits/biases']).max() > 0
-    kept = [name for name in after if not name.startswith(('tiny/logits', 'global_step'))]
+    kept = [name for name in after if not name.startswith(('tiny/logits', 'global_step', 'run/'))]
     assert len(kept) > 40
     for name in kept:
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
@@ -201,27 +203,69 @@ def test_corrupt_image_is_named_or_skipped(tmp_path, skip):
     assert all('cross' in name for name in result.skipped)
 
 
-def _names(images, seed):
-    settings = _config('/nowhere', images)
-    task = inputs.make_task('tiny', settings.data, True)
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(seed)
-        batch, initialize = inputs.next_batch(task, settings.data, True, seed)
-        session.run(initialize)
-        return [name for _ in range(4) for name in session.run(batch['name'])]
-
-
-def test_order_depends_on_seed_and_starting_step(images):
-    orders = [_names(images, loop.seed_at(*key)) for key in ((1, 0), (1, 0), (1, 100), (2, 0))]
-    assert orders[0] == orders[1]
-    assert orders[0] != orders[2]
-    assert orders[0] != orders[3]
-    assert loop.seed_at(None, 0) != loop.seed_at(None, 0)
-
-
 def test_same_seed_gives_the_same_run(tmp_path, images):
-    losses = []
+    runs = []
     for name in ('a', 'b'):
-        loop.train(_config(tmp_path / name, images, max_number_of_steps=3))
-        losses.append([record['loss'] for record in _metrics(tmp_path / name)])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        path = loop.train(_config(tmp_path / name, images, max_number_of_steps=3)).checkpoint_path
+        runs.append(({key: value.tobytes() for key, value in _tensors(path).items()},
+                     [record['loss'] for record in _metrics(tmp_path / name)]))
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize('optimizer', ['momentum', 'rmsprop'])
+def test_interrupted_run_ends_with_the_very_bits_of_an_undisturbed_one(tmp_path, images, optimizer):
+    values = {'optimizer': optimizer, 'moving_average_decay': 0.9}
+    whole = loop.train(_config(tmp_path / 'whole', images, max_number_of_steps=6, **values))
+    for steps, seed in ((2, 3), (3, 99), (6, 99)):  # a resumed run keeps its seed
+        parts = loop.train(_config(tmp_path / 'parts', images, max_number_of_steps=steps, **{**values, 'seed': seed}))
+    expected, tensors = _tensors(whole.checkpoint_path), _tensors(parts.checkpoint_path)
+    assert expected['run/examples'] == 24
+    assert {key: value.tobytes() for key, value in tensors.items()} == {
+        key: value.tobytes() for key, value in expected.items()}
+    losses = [[(record['step'], record['loss']) for record in _metrics(tmp_path / name)] for name in ('whole', 'parts')]
+    assert losses[0] == losses[1]
+
+
+def test_other_batch_size_goes_on_with_the_next_image(tmp_path, images):
+    loop.train(_config(tmp_path, images, max_number_of_steps=3))
+    settings = _config(tmp_path, images, max_number_of_steps=5)
+    settings = dataclasses.replace(settings, data=dataclasses.replace(settings.data, batch_size=2))
+    tensors = _tensors(loop.train(settings).checkpoint_path)
+    assert tensors['run/examples'] == 3 * 4 + 2 * 2
+
+
+def test_run_of_slim_is_resumed_by_its_step(tmp_path, images):
+    path = loop.train(_config(tmp_path, images, max_number_of_steps=3)).checkpoint_path
+    kept = {name: value for name, value in _tensors(path).items() if not name.startswith('run/')}
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [tf.get_variable(name, initializer=value) for name, value in kept.items()]
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver(variables).save(session, str(tmp_path / 'model.ckpt'), global_step=3)
+    assert _tensors(loop.train(_config(tmp_path, images, max_number_of_steps=4)).checkpoint_path)['run/examples'] == 16
+
+
+def test_best_checkpoint_of_the_evaluations_is_kept(tmp_path, images):
+    settings = _config(tmp_path, images, max_number_of_steps=6, eval_every=2, eval_split_name='train')
+    loop.train(settings)
+    with open(tmp_path / 'eval.jsonl', encoding='utf-8') as file:
+        records = [json.loads(line) for line in file]
+    assert [record['step'] for record in records] == [2, 4, 6]
+    best = max(records, key=lambda record: (record['top_1'], -record['step']))
+    assert validation.read_best(str(tmp_path)) == best
+    kept = _tensors(restore.find_checkpoint(str(tmp_path / 'best')))
+    assert kept['global_step'] == best['step']
+    np.testing.assert_array_equal(kept['tiny/conv1/weights'],
+                                  _tensors(str(tmp_path / f'model.ckpt-{best["step"]}'))['tiny/conv1/weights'])
+
+
+def test_second_process_in_the_same_directory_is_refused(tmp_path, images):
+    code = ('import sys\nfrom nets.training import run_lock\n'
+            'with run_lock.held(sys.argv[1]):\n    print("held", flush=True)\n    sys.stdin.read()\n')
+    with subprocess.Popen([sys.executable, '-c', code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}) as other:
+        assert other.stdout.readline() == b'held\n'
+        with pytest.raises(ValueError, match='Another process is training in --train_dir'):
+            loop.train(_config(tmp_path, images, max_number_of_steps=1))
+        other.kill()  # without a chance to clean up
+        other.wait()
+    assert loop.train(_config(tmp_path, images, max_number_of_steps=1)).step == 1

@@ -49,7 +49,7 @@ def batch_of(settings, checkpoint):
     """The first images that evaluation gets, and the files that they are of."""
     task = inputs.make_task('tiny', settings, is_training=False, checkpoint_path=checkpoint)
     with tf.Graph().as_default(), tf.Session() as session:
-        batch, initialize = inputs.next_batch(task, settings, is_training=False)
+        batch, initialize = inputs.next_batch(task, settings)
         session.run(initialize)
         values = session.run(batch)
     return values['image'], values['encoded']

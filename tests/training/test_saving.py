@@ -47,7 +47,8 @@ def test_resumed_run_keeps_counting_the_old_checkpoints(tmp_path, variables):
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             if resume:
-                checkpointer.resume_from(*saving.newest_checkpoint(str(tmp_path)))
+                found = saving.newest_checkpoint(str(tmp_path))
+                checkpointer.resume_from(found.path, found.step)
             for step in steps:
                 session.run(tf.assign(variables[1], step))
                 checkpointer.save(session, step)
@@ -68,15 +69,86 @@ def test_directory_that_vanished_is_said_with_the_step(tmp_path, variables):
 
 
 def test_newest_checkpoint_of_nothing_of_step_0_and_of_no_run(tmp_path, variables):
-    assert saving.newest_checkpoint(str(tmp_path / 'none')) == (None, 0)
+    assert saving.newest_checkpoint(str(tmp_path / 'none')) is None
     checkpointer = saving.Checkpointer(str(tmp_path), 60)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         checkpointer.save(session, 7)
-        assert saving.newest_checkpoint(str(tmp_path)) == (str(tmp_path / 'model.ckpt-7'), 7)
+        assert saving.newest_checkpoint(str(tmp_path))[:2] == (str(tmp_path / 'model.ckpt-7'), 7)
         session.run(tf.assign(variables[1], 0))
         checkpointer.save(session, 0)
-        assert saving.newest_checkpoint(str(tmp_path)) == (None, 0)
-        tf.train.Saver([variables[0]]).save(session, str(tmp_path / 'weights'), write_meta_graph=False)
+        assert saving.newest_checkpoint(str(tmp_path)) is None
+        os.makedirs(str(tmp_path / 'other'))
+        tf.train.Saver([variables[0]]).save(session, str(tmp_path / 'other' / 'weights'), write_meta_graph=False)
     with pytest.raises(ValueError, match='has no global_step'):
+        saving.newest_checkpoint(str(tmp_path / 'other'))
+
+
+@pytest.mark.parametrize('harm', ['truncated data', 'flipped bit', 'missing data', 'empty index', 'lost state file'])
+def test_damaged_checkpoint_falls_back_to_the_one_before(harm, tmp_path, variables, caplog):
+    checkpointer = saving.Checkpointer(str(tmp_path), 60)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for step in (1, 2, 3):
+            session.run([tf.assign(variables[1], step), tf.assign(variables[0], [step, step])])
+            checkpointer.save(session, step)
+    data = tmp_path / 'model.ckpt-3.data-00000-of-00001'
+    if harm == 'truncated data':
+        data.write_bytes(data.read_bytes()[:-1])
+    elif harm == 'flipped bit':
+        content = bytearray(data.read_bytes())
+        content[3] ^= 1
+        data.write_bytes(content)
+    elif harm == 'missing data':
+        data.unlink()
+    elif harm == 'empty index':
+        (tmp_path / 'model.ckpt-3.index').write_bytes(b'')
+    else:
+        (tmp_path / 'checkpoint').unlink()
+    found = saving.newest_checkpoint(str(tmp_path))
+    expected = 3 if harm == 'lost state file' else 2
+    assert found.step == expected
+    assert found.reader.get_tensor('net/w').tolist() == [expected, expected]
+    assert ('model.ckpt-3 cannot be read' in caplog.text) == (expected == 2)
+
+
+def test_only_damaged_checkpoints_are_an_error(tmp_path, variables):
+    checkpointer = saving.Checkpointer(str(tmp_path), 60)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        checkpointer.save(session, 3)
+    (tmp_path / 'model.ckpt-3.index').write_bytes(b'no index')
+    with pytest.raises(ValueError, match='No checkpoint in --train_dir=.* can be read.*model.ckpt-3.*Remove them'):
         saving.newest_checkpoint(str(tmp_path))
+
+
+def test_checkpoints_of_later_steps_and_strangers(tmp_path, variables):
+    """A run that went back takes the later ones away, and leaves files alone that are not its own."""
+    checkpointer = saving.Checkpointer(str(tmp_path), 60)
+    (tmp_path / 'elsewhere').mkdir()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / 'elsewhere' / 'model.ckpt'), global_step=9)
+        tf.train.update_checkpoint_state(str(tmp_path), str(tmp_path / 'elsewhere' / 'model.ckpt-9'))
+        for step in (10, 20, 15):
+            checkpointer.save(session, step)
+    assert sorted(one.name for one in tmp_path.glob('*.index')) == ['model.ckpt-10.index', 'model.ckpt-15.index']
+    assert (tmp_path / 'elsewhere' / 'model.ckpt-9.index').exists()
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-15')
+
+
+def test_disk_that_is_full_keeps_the_old_checkpoint(tmp_path, variables, monkeypatch):
+    """Every write of the new one fails as on a full disk; a real one needs privileges."""
+    checkpointer = saving.Checkpointer(str(tmp_path), 60)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        good = checkpointer.save(session, 3)
+        before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+
+        def full(*args, **kwargs):
+            raise tf.errors.ResourceExhaustedError(None, None, 'model.ckpt-4; No space left on device')
+
+        monkeypatch.setattr(tf.train.Saver, 'save', full)
+        with pytest.raises(ValueError, match=f'step 4 cannot be written.*No space left.*last good one is {good}'):
+            checkpointer.save(session, 4)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints.tensorflow_files import first_telling_line
+from nets.error_text import first_telling_line
 
 STEP = 'global_step'
 
