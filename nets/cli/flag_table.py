@@ -30,17 +30,7 @@ CPU_FLAG = Flag('clone_on_cpu', 'bool', 'clone_on_cpu', 'Whether to leave accele
 RENAMES_HELP = ('Scopes of the checkpoint and what they are called in the network, old=new, separated by commas, such '
                 'as tower_0/resnet_v1_50=resnet_v1_50; an empty new takes old away. (Not in slim.)')
 
-_ONE_PROCESS = 'this version runs one process on one machine.'
-MASTER = Unsupported('master', 'string', '', _ONE_PROCESS)
-
 TRAIN_UNSUPPORTED = [
-    MASTER,
-    Unsupported('num_clones', 'integer', 1, 'this version trains on one device.'),
-    Unsupported('worker_replicas', 'integer', 1, _ONE_PROCESS),
-    Unsupported('num_ps_tasks', 'integer', 0, _ONE_PROCESS),
-    Unsupported('task', 'integer', 0, _ONE_PROCESS),
-    Unsupported('sync_replicas', 'bool', False, _ONE_PROCESS),
-    Unsupported('replicas_to_aggregate', 'integer', 1, _ONE_PROCESS),
     Unsupported('num_readers', 'integer', 4,
                 'files are read as fast as they are needed; --num_preprocessing_threads sets the parallel '
                 'work.'),
@@ -49,6 +39,6 @@ TRAIN_UNSUPPORTED = [
 ]
 
 EVAL_UNSUPPORTED = [
-    MASTER,
+    Unsupported('master', 'string', '', 'evaluation runs in one process on one machine.'),
     Unsupported('quantize', 'bool', False, 'TensorFlow no longer has the quantization that it switched on.'),
 ]

@@ -4,6 +4,7 @@ import os
 import sys
 
 from nets.cli import common
+from nets.cli.cluster_flags import CLUSTER_FLAGS
 from nets.cli.common import Flag
 from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, RENAMES_HELP, TRAIN_UNSUPPORTED
 from nets.training import recipes
@@ -111,7 +112,7 @@ _FINE_TUNE_FLAGS = [
          'Whether variables that the checkpoint does not hold start at random.'),
 ]
 
-FLAGS = [MODEL_FLAG, *DATA_FLAGS, *_RUN_FLAGS, *_LEARNING_FLAGS, *_OPTIMIZER_FLAGS, *_FINE_TUNE_FLAGS, CPU_FLAG]
+FLAGS = [MODEL_FLAG, *DATA_FLAGS, *_RUN_FLAGS, *_LEARNING_FLAGS, *_OPTIMIZER_FLAGS, *_FINE_TUNE_FLAGS, *CLUSTER_FLAGS, CPU_FLAG]
 
 
 def main(argv=None):

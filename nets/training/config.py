@@ -7,6 +7,8 @@ here, so that the command line can answer `--help` at once.
 import dataclasses
 import math
 
+from nets.training.distributed.settings import DistributedConfig
+
 # slim's default was a network that this library does not have.
 DEFAULT_MODEL = 'resnet_v1_50'
 DEFAULT_DIR = '/tmp/tfmodel/'
@@ -213,6 +215,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     fine_tune: FineTuneConfig = FineTuneConfig()
+    distributed: DistributedConfig = DistributedConfig()
     weight_decay: float = 0.00004
     label_smoothing: float = 0.0
     mixup_alpha: float = 0.0
