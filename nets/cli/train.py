@@ -9,6 +9,7 @@ from nets.cli.common import Flag
 from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, RENAMES_HELP, TRAIN_UNSUPPORTED
 from nets.training import recipes
 from nets.training.config import TrainConfig
+from nets.training.distributed import launcher
 
 _USAGE = """Trains an image classifier.
 
@@ -112,7 +113,8 @@ _FINE_TUNE_FLAGS = [
          'Whether variables that the checkpoint does not hold start at random.'),
 ]
 
-FLAGS = [MODEL_FLAG, *DATA_FLAGS, *_RUN_FLAGS, *_LEARNING_FLAGS, *_OPTIMIZER_FLAGS, *_FINE_TUNE_FLAGS, *CLUSTER_FLAGS, CPU_FLAG]
+FLAGS = [MODEL_FLAG, *DATA_FLAGS, *_RUN_FLAGS, *_LEARNING_FLAGS, *_OPTIMIZER_FLAGS, *_FINE_TUNE_FLAGS, *CLUSTER_FLAGS,
+         CPU_FLAG]
 
 
 def main(argv=None):
@@ -124,7 +126,9 @@ def main(argv=None):
     Returns:
         The exit code; see `nets.cli.common`.
     """
-    return common.run(argv, TrainConfig(), FLAGS, TRAIN_UNSUPPORTED, _USAGE, _train, _fill_in)
+    command = [sys.executable, *(sys.orig_argv[1:] if argv is None else ['-m', 'nets.cli.train', *argv[1:]])]
+    return common.run(argv, TrainConfig(), FLAGS, TRAIN_UNSUPPORTED, _USAGE, lambda config: _run(config, command),
+                      _fill_in)
 
 
 def _fill_in(fields, given):
@@ -137,6 +141,13 @@ def _fill_in(fields, given):
     print(f'The recipe {fields["recipe"]} is', *[f'--{flag.name}={texts[flag.target]}' for flag in FLAGS
                                                  if flag.target in texts], file=sys.stderr)
     return settings
+
+
+def _run(config, command):
+    """Trains in this process, or in copies of it."""
+    if config.distributed.num_clones == 1:
+        return _train(config)
+    return launcher.launch([*command, '--num_clones=1'], config.distributed.num_clones, not config.clone_on_cpu)
 
 
 def _train(config):
