@@ -2,7 +2,8 @@
 
 A preset function is called as `fn(image, height, width, seed=None, **options)`:
 
-- `image`: uint8 `[image_height, image_width, 3]`, RGB 0-255, of unknown static size or not;
+- `image`: uint8 `[image_height, image_width, 3]`, RGB 0-255, of unknown static size or not; for training also an
+  `images.Encoded`, of which `inception` and `torchvision` then decode no more than the box that they crop;
 - `height`, `width`: int, the size of the result in pixels;
 - `seed`: int64 or int32 `[2]`, which decides everything random; None takes it from TensorFlow's generators
   (`tf.set_random_seed`). Evaluation has nothing random and takes no notice of it;
@@ -23,7 +24,7 @@ import math
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.data import colours, geometry
+from nets.data import colours, geometry, images
 
 # `tf.compat.v1.image` lacks the stateless functions.
 _stateless = tf.compat.v2.image
@@ -69,6 +70,15 @@ def _standardised(image, means, deviations, channel_order):
     return image if channel_order == 'RGB' else image[..., ::-1]
 
 
+def _random_box(image, seed, min_area, area_range, aspect_ratio_range):
+    """Crops a random box of at least the part `min_area` of the image; uint8 `[box_height, box_width, 3]`."""
+    start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
+        images.shape_of(image), tf.constant([[[0., 0., 1., 1.]]]), seed, min_object_covered=min_area,
+        aspect_ratio_range=aspect_ratio_range, area_range=area_range, max_attempts=100,
+        use_image_if_no_bounding_boxes=True)
+    return images.crop(image, start, size)
+
+
 def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_side_max=None, means=VGG_MEANS,
                deviations=_NO_DEVIATIONS, channel_order='RGB'):
     """Resizes to a random short side, crops at random, flips half of the images, subtracts the means.
@@ -89,7 +99,8 @@ def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_sid
                          f'resize_side_max; got {low} and {high}.')
     side_seed, crop_seed, flip_seed = geometry.split(seed, 3)
     side = tf.random.stateless_uniform([], side_seed, low, high + 1, tf.int32)
-    image = geometry.random_crop(geometry.resize_short_side(image, side), height, width, crop_seed)
+    image = geometry.resize_short_side(images.whole(image), side)
+    image = geometry.random_crop(image, height, width, crop_seed)
     return _standardised(geometry.random_flip(image, flip_seed), means, deviations, channel_order)
 
 
@@ -127,11 +138,8 @@ def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), 
         means, deviations, channel_order: see the module's docstring; of values from 0 to 1.
     """
     box_seed, flip_seed = geometry.split(seed, 2)
-    start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
-        tf.shape(image), tf.constant([[[0., 0., 1., 1.]]]), box_seed, min_object_covered=0.0,
-        aspect_ratio_range=aspect_ratio_range, area_range=area_range, max_attempts=100,
-        use_image_if_no_bounding_boxes=True)
-    image = geometry.resize_like_pillow(tf.slice(image, start, size), height, width)
+    image = _random_box(image, box_seed, 0.0, area_range, aspect_ratio_range)
+    image = geometry.resize_like_pillow(image, height, width)
     image.set_shape([height, width, 3])
     return _standardised(geometry.random_flip(image, flip_seed) / 255., means, deviations, channel_order)
 
@@ -182,11 +190,8 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
         means, deviations, channel_order: see the module's docstring; of values from 0 to 1.
     """
     box_seed, resize_seed, flip_seed, colour_seed = geometry.split(seed, 4)
-    start, size, _ = _stateless.stateless_sample_distorted_bounding_box(
-        tf.shape(image), tf.constant([[[0., 0., 1., 1.]]]), box_seed, min_object_covered=0.1,
-        aspect_ratio_range=aspect_ratio_range, area_range=area_range, max_attempts=100,
-        use_image_if_no_bounding_boxes=True)
-    image = tf.image.convert_image_dtype(tf.slice(image, start, size), tf.float32)[tf.newaxis]
+    image = _random_box(image, box_seed, 0.1, area_range, aspect_ratio_range)
+    image = tf.image.convert_image_dtype(image, tf.float32)[tf.newaxis]
     method = tf.random.stateless_uniform([], resize_seed, 0, len(_RESIZERS), tf.int32)
     image = tf.switch_case(method, [functools.partial(resize, images=image, size=[height, width])
                                     for resize in _RESIZERS])[0]
@@ -227,7 +232,8 @@ def _small_train(image, height, width, seed=None, padding=4, flip=True):
         flip: whether to mirror half of the images.
     """
     crop_seed, flip_seed = geometry.split(seed, 2)
-    image = tf.pad(geometry.cover(image, height, width), [[padding, padding], [padding, padding], [0, 0]])
+    image = geometry.cover(images.whole(image), height, width)
+    image = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
     image = geometry.random_crop(image, height, width, crop_seed)
     if flip:
         image = geometry.random_flip(image, flip_seed)
