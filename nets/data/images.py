@@ -1,4 +1,4 @@
-"""Decoding of encoded images as a whole or in part, a diagnosis of those that cannot be decoded, a small PNG encoder."""
+"""Decoding of images as a whole or in part, a diagnosis of those that cannot be decoded, and a small PNG encoder."""
 
 import struct
 import zlib
