@@ -1,5 +1,6 @@
 """A network with its own graph and session, behind functions that take and return arrays."""
 
+import collections
 import os
 import shutil
 
@@ -9,16 +10,20 @@ import tensorflow.compat.v1 as tf
 from nets.applications import network, summary, weights
 from nets.checkpoints import whole_files
 from nets.checkpoints.writers import checkpoint
+from nets.inference import engines, fold
 
 # What Keras would write to such a file.
 _KERAS_ENDINGS = ('.h5', '.hdf5', '.keras')
+# Engines that are kept for the next call; each has the weights once more.
+_KEPT_ENGINES = 3
 
 
 class Model:
     """An application, ready to run.
 
     It holds a graph and a session of its own, so that models disturb neither each other nor the default graph. Close
-    it, or use it in a `with` statement, to free their memory.
+    it, or use it in a `with` statement, to free their memory. What `predict` and `features` run is the folded graph
+    (see `nets.inference.fold`), which the first call makes of the weights, and the first one after others are loaded.
 
     Attributes:
         name: The application's name.
@@ -46,8 +51,8 @@ class Model:
             self._built = network.build(network_name, self._images, arguments)
             initializer = tf.global_variables_initializer() if path is None else None
         self.end_points = list(self._built.end_points)
-        # Two models share a GPU only if none takes all of its memory at once.
-        self._session = tf.Session(graph=self._graph, config=tf.ConfigProto(gpu_options={'allow_growth': True}))
+        self._session = tf.Session(graph=self._graph, config=fold.session_config())
+        self._engines = collections.OrderedDict()
         try:
             if initializer is not None:
                 self._session.run(initializer)
@@ -65,11 +70,12 @@ class Model:
 
     def close(self):
         """Frees the session; the model cannot be used any more."""
+        self._drop_engines(0)
         if self._session is not None:
             self._session.close()
         self._session = None
 
-    def predict(self, images, batch_size=32, verbose='auto'):
+    def predict(self, images, batch_size=32, verbose='auto', engine='tensorflow'):
         """Runs the network.
 
         Args:
@@ -77,21 +83,23 @@ class Model:
                 whatever NumPy makes one of, numbers of any type.
             batch_size: Number of images to run at once.
             verbose: Whether to show the progress on a terminal; 'auto' does.
+            engine: What computes: 'tensorflow', or 'onnxruntime' where it is installed.
 
         Returns:
             A float32 array: `[number, classes]` with a top; `[number, channels]` with a pooling; `[number, height / 32,
             width / 32, channels]` without.
 
         Raises:
-            ValueError: `images` are not such, or the model is closed.
+            ValueError: `images` are not such, the engine is unknown, or the model is closed.
+            ImportError: The engine's packages are not installed.
         """
-        return self._run(self._built.output, images, batch_size, verbose)
+        return self._run(self._built.output, images, batch_size, verbose, engine)
 
-    def features(self, images, end_point, batch_size=32, verbose='auto'):
+    def features(self, images, end_point, batch_size=32, verbose='auto', engine='tensorflow'):
         """Runs the network up to an end point.
 
         Args:
-            images, batch_size, verbose: As in `predict`.
+            images, batch_size, verbose, engine: As in `predict`.
             end_point: One of `end_points`, with or without the network's scope.
 
         Returns:
@@ -104,7 +112,7 @@ class Model:
         name = end_point if end_point in tensors else '{}/{}'.format(self._built.scope, end_point)
         if name not in tensors:
             raise ValueError('There is no end point {!r}; there are {}.'.format(end_point, ', '.join(tensors)))
-        return self._run(tensors[name], images, batch_size, verbose)
+        return self._run(tensors[name], images, batch_size, verbose, engine)
 
     def summary(self, print_fn=print):
         """Prints the units and layers of the network, with shapes, parameters and multiply-adds, and the totals.
@@ -150,25 +158,40 @@ class Model:
                 everything that differs. The model keeps its weights then.
         """
         weights.load(os.fspath(path), self._network, self._built.variables, self._open_session())
+        self._drop_engines(0)
 
     def _open_session(self):
         if self._session is None:
             raise ValueError('The model {} is closed. Make a new one.'.format(self.name))
         return self._session
 
-    def _run(self, tensor, images, batch_size, verbose):
-        """Runs the session on one batch after the other."""
-        session = self._open_session()
+    def _engine(self, name, tensor):
+        """An engine for a tensor, with the weights that there are now."""
+        key = name, tensor.name
+        if key not in self._engines:
+            self._drop_engines(_KEPT_ENGINES - 1)
+            self._engines[key] = engines.of_session(name, self._open_session(), self._images, {'result': tensor})
+        self._engines.move_to_end(key)
+        return self._engines[key]
+
+    def _drop_engines(self, kept):
+        """Closes engines but some that were used last."""
+        while len(self._engines) > kept:
+            self._engines.popitem(last=False)[1].close()
+
+    def _run(self, tensor, images, batch_size, verbose, engine):
+        """Runs the network up to a tensor on one batch after the other."""
+        self._open_session()
         images = self._checked(images)
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError('batch_size must be a whole number from 1; got {!r}.'.format(batch_size))
         from tqdm import tqdm
-        results = []
+        compute, results = self._engine(engine, tensor), []
         with tqdm(total=len(images), desc=self.name, unit='image', ncols=shutil.get_terminal_size().columns,
                   disable=None if verbose else True) as bar:  # None: where there is no terminal
             for start in range(0, max(len(images), 1), batch_size):
                 batch = np.asarray(images[start:start + batch_size], np.float32)
-                results.append(session.run(tensor, {self._images: batch}))
+                results.append(compute(batch)['result'])
                 bar.update(len(batch))
         return results[0] if len(results) == 1 else np.concatenate(results)
 
