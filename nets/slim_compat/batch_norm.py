@@ -255,7 +255,7 @@ def add_weight(name, layer_name, shape, dtype, initializer, regularizer, trainab
     existing = set(map(id, tf.get_collection_ref(tf.GraphKeys.GLOBAL_VARIABLES))) if regularizer else ()
     variable = getter(name, shape, dtype, initializer, trainable=trainable)
     if regularizer:
-        parts = variable_parts(variable)
+        parts = _stored(variable, existing)
         if not any(id(part) in existing for part in parts):
             for part in parts:
                 with ops.name_scope(layer_name + '/Regularizer'):
@@ -263,6 +263,13 @@ def add_weight(name, layer_name, shape, dtype, initializer, regularizer, trainab
                 if loss is not None:
                     tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss)
     return variable
+
+
+def _stored(variable, existing):
+    """The parts of a variable; of the cast that a custom getter makes of one, the variable itself, if it is new."""
+    if not (isinstance(variable, tf.Tensor) and variable.op.type == 'Cast'):
+        return variable_parts(variable)
+    return [one for one in tf.get_collection_ref(tf.GraphKeys.GLOBAL_VARIABLES) if id(one) not in existing]
 
 
 def variable_parts(variable):
