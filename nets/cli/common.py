@@ -22,11 +22,24 @@ Flag = collections.namedtuple('Flag', ('name', 'kind', 'target', 'help'))
 # A flag of slim's scripts that cannot act here: any value but the default is refused with `reason`.
 Unsupported = collections.namedtuple('Unsupported', ('name', 'kind', 'default', 'reason'))
 
+
+
+class _FloatsParser(flags.ListParser):
+    """Numbers, separated by commas."""
+
+    def parse(self, argument):
+        return [float(text) for text in super().parse(argument)]
+
+
+def _define_floats(name, default, help, flag_values):
+    flags.DEFINE(_FloatsParser(), name, default, help, flag_values, flags.CsvListSerializer(','))
+
+
 _DEFINE = {'string': flags.DEFINE_string, 'integer': flags.DEFINE_integer, 'float': flags.DEFINE_float,
-           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list}
+           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list, 'floats': _define_floats}
 
 
-def run(argv, defaults, table, unsupported, usage, action):
+def run(argv, defaults, table, unsupported, usage, action, fill_in=None):
     """Parses a command line and acts on it.
 
     Args:
@@ -36,6 +49,8 @@ def run(argv, defaults, table, unsupported, usage, action):
         unsupported: List of `Unsupported`.
         usage: What `--help` begins with.
         action: Function of a configuration that returns the exit code. TensorFlow may be imported in it.
+        fill_in: Function of two dicts, from the targets of flags to their values: of all flags, and of those that were
+            given. It returns the dict of those to change. None to change nothing.
 
     Returns:
         The exit code.
@@ -53,7 +68,7 @@ def run(argv, defaults, table, unsupported, usage, action):
     except flags.Error as error:
         print(f'{program}: {error}\nTry {program} --help.', file=sys.stderr)
         return 2
-    return guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table)))
+    return guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table, fill_in)))
 
 
 def add_rename_argument(parser):
@@ -145,13 +160,16 @@ def _check_usage(rest, values, unsupported):
             raise flags.Error(f'--{flag.name}={value} is not supported: {flag.reason}')
 
 
-def _configuration(values, defaults, table):
+def _configuration(values, defaults, table, fill_in=None):
     """The configuration that the flags ask for; raises a ValueError for values out of range."""
+    targets = {flag.target: tuple(values[flag.name].value or ()) if flag.kind in ('list', 'floats') else
+               values[flag.name].value for flag in table}
+    if fill_in:
+        given = {flag.target: targets[flag.target] for flag in table if values[flag.name].present}
+        targets.update(fill_in(targets, given))
     own, parts = {}, collections.defaultdict(dict)
-    for flag in table:
-        value = values[flag.name].value
-        value = tuple(value or ()) if flag.kind == 'list' else value
-        part, _, field = flag.target.rpartition('.')
+    for target, value in targets.items():
+        part, _, field = target.rpartition('.')
         (parts[part] if part else own)[field] = value
     for part, fields in parts.items():
         own[part] = dataclasses.replace(getattr(defaults, part), **fields)
