@@ -1,4 +1,4 @@
-"""What a model runs is the folded graph, by either engine; it computes what the plain one does and follows the weights."""
+"""What a model runs, folded and by either engine, computes what the plain graph does, and follows the weights."""
 
 import keras_reference
 import numpy as np
