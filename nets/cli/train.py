@@ -33,6 +33,13 @@ _RUN_FLAGS = [
          'Height and width of the images in pixels; by default the network\'s.'),
     Flag('log_every_n_steps', 'integer', 'log_every_n_steps', 'Steps between two lines of the log.'),
     Flag('save_summaries_secs', 'float', 'save_summaries_secs', 'Seconds between two TensorBoard summaries.'),
+    Flag('summarize_images', 'integer', 'summarize_images',
+         'Images of a batch in each of them, as the network sees them. (Not in slim.)'),
+    Flag('summarize_histograms', 'bool', 'summarize_histograms',
+         'Whether they have histograms of the weights and the gradients. (Not in slim.)'),
+    Flag('profile_steps', 'floats', 'profile_steps',
+         'First and last step to profile, such as 10,20, counted from 1 when the command starts; the traces are in '
+         'plugins/profile of --train_dir. (Not in slim.)'),
     Flag('save_interval_secs', 'float', 'save_interval_secs', 'Seconds between two checkpoints.'),
     Flag('eval_every', 'integer', 'eval_every',
          'Steps between two evaluations; the best checkpoint is kept in best/. By default there are none. (Not in '

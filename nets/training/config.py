@@ -202,6 +202,9 @@ class TrainConfig:
         gradient_accumulation: Micro-batches whose gradients are averaged in a step; `data.batch_size` counts all.
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
         save_summaries_secs: Seconds between two TensorBoard summaries.
+        summarize_images: Images of a batch in each of them, as the network sees them; 0 for none.
+        summarize_histograms: Whether they have histograms of the weights and the gradients.
+        profile_steps: The first and the last step to profile, counted from 1 when the process starts; empty for none.
         save_interval_secs: Seconds between two checkpoints.
         eval_every: Steps between two evaluations, after which the best checkpoint so far is in `best/`; 0 for none.
         eval_split_name: The split of the data set that they use.
@@ -232,6 +235,9 @@ class TrainConfig:
     gradient_accumulation: int = 1
     log_every_n_steps: int = 10
     save_summaries_secs: float = 600
+    summarize_images: int = 0
+    summarize_histograms: bool = False
+    profile_steps: tuple[int, ...] = ()
     save_interval_secs: float = 600
     eval_every: int = 0
     eval_split_name: str = 'validation'
@@ -240,7 +246,7 @@ class TrainConfig:
 
     def __post_init__(self):
         _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs', 'eval_every', 'mixup_alpha',
-                  'max_skipped_steps')
+                  'max_skipped_steps', 'summarize_images')
         _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps', 'gradient_accumulation')
         _above_0(self, 'max_number_of_epochs', 'clip_gradient_norm')
         _one_of(self, 'mixed_precision', (None, 'float16', 'bfloat16'))
@@ -252,6 +258,9 @@ class TrainConfig:
                 self.max_number_of_steps is None and self.max_number_of_epochs is None):
             raise ValueError('learning_rate_decay_type=cosine needs an end: give max_number_of_epochs, '
                              'max_number_of_steps or num_epochs_per_decay.')
+        steps = self.profile_steps
+        if steps and not (len(steps) == 2 and 1 <= steps[0] <= steps[1] and all(step == step // 1 for step in steps)):
+            raise ValueError(f'profile_steps must be the first and the last step, such as 10,20; got {steps}.')
         micro_batch_size(self)
         _check_decay(self, 'moving_average_decay', 'batch_norm_decay')
         if not 0 <= self.label_smoothing < 1:

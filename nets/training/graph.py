@@ -19,10 +19,11 @@ from nets.training import (
 
 # train_op: one step. accumulate_op: None, or what is run on each micro-batch of a step before the last one, which the
 # `train_op` takes. metrics: ordered dict of scalar float32 tensors, fetched with the `train_op`; see
-# `build_train_graph`. averages: the `tf.train.ExponentialMovingAverage`, or None. synchronize_averages: sets the
-# averages to the variables.
+# `build_train_graph`. images: those of the batch, as the network sees them. gradients: dict from names of variables to
+# their gradients in the step, means over all micro-batches and workers, before they are clipped. averages: the
+# `tf.train.ExponentialMovingAverage`, or None. synchronize_averages: sets the averages to the variables.
 TrainGraph = collections.namedtuple('TrainGraph', (
-    'train_op', 'accumulate_op', 'metrics', 'averages', 'synchronize_averages'))
+    'train_op', 'accumulate_op', 'metrics', 'images', 'gradients', 'averages', 'synchronize_averages'))
 
 
 def training_task(config, checkpoint_path=None):
@@ -88,7 +89,7 @@ def _build(config, task, batch, reduce):
     accumulator = accumulation.Accumulator() if config.gradient_accumulation > 1 else None
     scale = mixed_precision.LossScale() if config.mixed_precision == 'float16' else None
     position = step * config.gradient_accumulation + (accumulator.count if accumulator else 0)
-    loss = network_losses.build(config, task, batch, position)
+    loss, images = network_losses.build(config, task, batch, position)
     rate = schedules.learning_rate(
         config.schedule, step, task.dataset.num_examples, config.data.batch_size, config.max_number_of_steps)
     optimizer = optimizers.make_optimizer(config.optimizer, rate, config.weight_decay)
@@ -106,13 +107,14 @@ def _build(config, task, batch, reduce):
     if scale:
         metrics['loss_scale'] = scale.value.read_value()
         gradients = [gradient / metrics['loss_scale'] for gradient in gradients]
+    named = {one.op.name: gradient for one, gradient in zip(variables, gradients, strict=True)}
     averages, update = _update(config, optimizer, gradients, variables, step, metrics)
     with tf.control_dependencies(updates):
         done = _take_if_finite(config, guard, scale, gradients, metrics, update) if guard else [update()]
     with tf.control_dependencies([*done, *metrics.values()]):
         train_op = tf.group(tf.assign_add(step, 1), *[accumulator.reset()] if accumulator else [])
     synchronize = [tf.assign(averages.average(one), one) for one in tf.model_variables()] if averages else []
-    return TrainGraph(train_op, accumulate_op, metrics, averages, tf.group(*synchronize))
+    return TrainGraph(train_op, accumulate_op, metrics, images, named, averages, tf.group(*synchronize))
 
 
 def _gradients(config, optimizer, loss):

@@ -18,7 +18,7 @@ def build(config, task, batch, position):
             seed.
 
     Returns:
-        `losses.Losses`.
+        `losses.Losses`, and the images as the network sees them, float32 `[batch, height, width, channels]`.
     """
     images, mix_labels = batch['image'], None
     if config.mixup_alpha:
@@ -34,7 +34,7 @@ def build(config, task, batch, position):
             scopes.enter_context(tf.variable_scope(
                 tf.get_variable_scope(), custom_getter=getter, auxiliary_name_scope=False))
         logits, _ = task.network_fn(tf.cast(images, config.mixed_precision) if config.mixed_precision else images)
-    return losses.classification_losses(logits, batch['label'], config.label_smoothing, mix_labels)
+    return losses.classification_losses(logits, batch['label'], config.label_smoothing, mix_labels), images
 
 
 def _getters(config):
