@@ -2,7 +2,9 @@
 stop."""
 
 import collections
+import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import os
@@ -25,6 +27,7 @@ from nets.training import (
     validation,
 )
 from nets.training.config import micro_batch_size
+from nets.training.distributed import agreement, all_reduce, cluster, slim_flags, tf_config
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,9 @@ logger = logging.getLogger(__name__)
 # left out.
 TrainResult = collections.namedtuple('TrainResult', (
     'step', 'loss', 'checkpoint_path', 'stopped_by', 'skipped'))
+
+# Where a run begins. path: checkpoint to resume, or None. step: its step, or 0. state: `run_state.RunState`.
+_Beginning = collections.namedtuple('_Beginning', ('path', 'step', 'state'))
 
 
 def train(config):
@@ -54,21 +60,48 @@ def train(config):
             `skip_corrupt`, once it comes up.
         FloatingPointError: The loss or a variable became NaN or infinite; no checkpoint has such values.
     """
-    files.writable_dir(config.train_dir, 'train_dir')
-    with run_lock.held(config.train_dir):
-        found = saving.newest_checkpoint(config.train_dir)
-        task = graph.training_task(config, found.path if found else config.fine_tune.checkpoint_path)
+    place = tf_config.read()
+    slim_flags.check(config.distributed, place)
+    micro_batch_size(config, place.num_workers)
+    workers = cluster.Cluster(place, config.distributed.collective_timeout_secs)
+    with workers.joined(inputs.session_config(config.clone_on_cpu, config.xla)), contextlib.ExitStack() as stack:
+        if workers.is_chief:
+            files.writable_dir(config.train_dir, 'train_dir')
+            stack.enter_context(run_lock.held(config.train_dir))
+            files.remove_leftovers(config.train_dir)
+        start = _beginning(config, workers)
+        task = graph.training_task(config, start.path or config.fine_tune.checkpoint_path)
         config = schedules.with_steps(config, task.dataset.num_examples)
-        if found and config.max_number_of_steps is not None and found.step >= config.max_number_of_steps:
-            logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', found.path,
-                        found.step, config.max_number_of_steps)
-            return TrainResult(found.step, None, found.path, None, [])
-        if task.preset:
+        workers.require_equal(_what_workers_share(config, task))
+        if start.path and config.max_number_of_steps is not None and start.step >= config.max_number_of_steps:
+            logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', start.path,
+                        start.step, config.max_number_of_steps)
+            return TrainResult(start.step, None, start.path, None, [])
+        if task.preset and workers.is_chief:
             preset_file.write_file(os.path.join(config.train_dir, preset_file.DIRECTORY_FILE), task.preset)
-        state = _state(config, found)
         with tf.Graph().as_default():
-            tf.set_random_seed(state.seed)
-            return _train(dataclasses.replace(config, seed=state.seed), task, found, state)
+            tf.set_random_seed(start.state.seed)
+            return _train(dataclasses.replace(config, seed=start.state.seed), task, start, workers)
+
+
+def _beginning(config, workers):
+    """Where the run begins, as the chief finds it."""
+    def find():
+        found = saving.newest_checkpoint(config.train_dir)
+        return found and found.path, found.step if found else 0, _state(config, found)
+
+    path, step, state = workers.by_chief(find)
+    return _Beginning(path, step, run_state.RunState(*state))
+
+
+def _what_workers_share(config, task):
+    """All that has to be the same on all workers; their directories may differ, but not what is in them."""
+    told = dict(dataclasses.asdict(config), tensorflow=tf.__version__, num_examples=task.dataset.num_examples,
+                class_names=task.class_names, image_size=task.image_size, preprocessing=task.preprocessing,
+                preset=str(task.preset))
+    del told['train_dir'], told['seed'], told['data']['dataset_dir'], told['data']['num_preprocessing_threads']
+    del told['fine_tune']['checkpoint_path'], told['distributed']['task']
+    return told
 
 
 def _state(config, found):
@@ -81,49 +114,54 @@ def _state(config, found):
     return state
 
 
-def _train(config, task, found, state):
+def _train(config, task, start, workers):
     """Builds the graph in the current one, restores, and runs."""
     skipped = []
     batch, initialize_batches = inputs.next_batch(
-        task, config.data, micro_batch_size(config),
-        pipeline.Share(state.seed, state.examples, config.data.batch_size),
+        task, config.data, micro_batch_size(config, workers.num_workers),
+        pipeline.Share(start.state.seed, start.state.examples, config.data.batch_size, workers.index,
+                       workers.num_workers),
         skip_corrupt=skipped if config.data.skip_corrupt else None)
-    built = graph.build_train_graph(config, task, batch)
-    state_variables, advance = run_state.add_variables(state, config.data.batch_size)
-    checkpointer = saving.Checkpointer(config.train_dir, config.save_interval_secs)
-    load = _initial_weights(config, built, found, state_variables)
+    reduce = functools.partial(all_reduce.mean, workers,
+                               bucket_bytes=config.distributed.all_reduce_megabytes * 1e6)
+    built = graph.build_train_graph(config, task, batch, reduce if workers.num_workers > 1 else None)
+    state_variables, advance = run_state.add_variables(start.state, config.data.batch_size)
+    saver = _Saver(config, workers)
+    load = _initial_weights(config, built, start, state_variables) if workers.is_chief else lambda session: None
     initialize = [tf.global_variables_initializer(), tf.local_variables_initializer()]
+    share_weights = all_reduce.broadcast(workers, tf.global_variables())
+    steps = _Steps(config, workers, built, batch, advance)
     tf.get_default_graph().finalize()
 
-    start_step = found.step if found else 0
-    session_config = inputs.session_config(config.clone_on_cpu, config.xla)
-    with tf.Session(config=session_config) as session, signals.stop_request() as request:
-        _checked_run(session, [initialize, initialize_batches])
+    session_config = workers.session_config(inputs.session_config(config.clone_on_cpu, config.xla))
+    with tf.Session(workers.target, config=session_config) as session, signals.stop_request() as request:
+        with _plain_errors():
+            session.run([initialize, initialize_batches])
         load(session)
-        _announce(config, task, start_step)
-        with reporting.Reporter(config, start_step, session.graph) as reporter:
-            if found:
-                checkpointer.resume_from(found.path, start_step)
-            else:
-                checkpointer.save(session, start_step)
-            steps = _Steps(session, config, built, batch, advance)
-            step, loss = _run(config, steps, checkpointer, reporter, request, start_step)
-            path = checkpointer.save(session, step)
+        with workers.noticing_loss('The weights cannot be shared'):
+            session.run(share_weights)
+        if workers.is_chief:
+            _announce(config, task, start.step, workers.num_workers)
+        reporter = reporting.Reporter(config, start.step, session.graph) if workers.is_chief else _Silence()
+        with reporter:
+            saver.begin(session, start)
+            step, loss, stopped_by = _run(config, workers, session, steps, saver, reporter, request, start.step)
+            saver.save(session, step)
     if skipped:
         logger.warning('Corrupt images left out (%d): %s', len(skipped), ', '.join(skipped[:20]))
-    return TrainResult(step, loss, path, request.signal, skipped)
+    return TrainResult(step, loss, saver.last, stopped_by, skipped)
 
 
-def _initial_weights(config, built, found, state_variables):
+def _initial_weights(config, built, start, state_variables):
     """A function of a session that loads what the run begins with."""
     tune = config.fine_tune
-    if found:
-        logger.info('Resuming from %s.', found.path)
+    if start.path:
+        logger.info('Resuming from %s.', start.path)
         if tune.checkpoint_path:
             logger.info('--checkpoint_path=%s is not used: %s holds a run already. Give another --train_dir '
                         'to start from it.', tune.checkpoint_path, config.train_dir)
         # The state's variables begin with what was read of it.
-        return restore.restore_fn(found.path, [one for one in tf.global_variables() if one not in state_variables])
+        return restore.restore_fn(start.path, [one for one in tf.global_variables() if one not in state_variables])
     if not tune.checkpoint_path:
         return lambda session: None
     load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), tune.checkpoint_exclude_scopes,
@@ -138,64 +176,135 @@ def _initial_weights(config, built, found, state_variables):
     return load_and_synchronize
 
 
-def _announce(config, task, start_step):
+def _announce(config, task, start_step, num_workers):
     """Says what is about to run."""
-    logger.info('Training %s on %s/%s: %d images, %d classes, %dx%d pixels (%s), batches of %d, from step %d '
-                'to %s.',
+    logger.info('Training %s on %s/%s: %d images, %d classes, %dx%d pixels (%s), batches of %d%s, from step '
+                '%d to %s.',
                 config.model_name, config.data.dataset_name, config.data.dataset_split_name,
                 task.dataset.num_examples, task.num_classes, task.image_size, task.image_size,
-                task.preprocessing, config.data.batch_size, start_step, config.max_number_of_steps or
+                task.preprocessing, config.data.batch_size,
+                f' on {num_workers} workers' if num_workers > 1 else '', start_step, config.max_number_of_steps or
                 'Ctrl-C')
 
 
-def _checked_run(session, fetches):
-    """Runs a session; an error of TensorFlow becomes a ValueError in one line."""
+@contextlib.contextmanager
+def _plain_errors():
+    """An error of TensorFlow becomes a ValueError in one line."""
     try:
-        return session.run(fetches)
+        yield
     except tf.errors.OpError as error:
         raise ValueError(op_errors.describe(error)) from error
+
+
+class _Saver:
+    """Checkpoints and evaluations: the chief makes them while the others wait.
+
+    Attributes:
+        last: Path of the newest checkpoint.
+    """
+
+    def __init__(self, config, workers):
+        self._config = config
+        self._workers = workers
+        self._checkpointer = saving.Checkpointer(config.train_dir, config.save_interval_secs)
+        self.last = None
+
+    def begin(self, session, start):
+        """Notes what has been restored, or saves the first checkpoint; makes up for an evaluation that is missing."""
+        if start.path:
+            self._checkpointer.resume_from(start.path, start.step)
+            self.last = start.path
+        else:
+            self.save(session, start.step)
+        if start.step:
+            self.validate(start.step)
+
+    def wanted(self, step):
+        """Whether there is something to do after a step."""
+        return self._workers.is_chief and (self._checkpointer.due() or validation.is_missing(self._config, step))
+
+    def save(self, session, step):
+        """Saves."""
+        self.last = self._workers.by_chief(lambda: self._checkpointer.save(session, step))
+
+    def validate(self, step):
+        """Evaluates the newest checkpoint, which is of this step, if that is wanted."""
+        def validate():
+            if validation.is_missing(self._config, step):
+                validation.validate(self._config, self.last, step)
+
+        self._workers.by_chief(validate)
+
+
+class _Silence(contextlib.nullcontext):
+    """The reporter of workers that have nothing to tell."""
+
+    def step(self, step, values, last=False):
+        """Does nothing."""
 
 
 class _Steps:
     """Takes single steps."""
 
-    def __init__(self, session, config, built, batch, advance):
-        self.session = session
+    def __init__(self, config, workers, built, batch, advance):
         self._config = config
+        self._workers = workers
+        self._votes = agreement.Votes(workers, len(_ballot(None, False)))
         told = {'names': batch['name'], 'wait': batch['wait']}
         self._accumulate = told, built.accumulate_op
-        self._step = told, built.metrics, built.train_op, advance
+        self._step = told, built.metrics, self._votes.fetch, built.train_op, advance
 
-    def take(self):
+    def take(self, session, ballot):
         """Takes one step.
 
+        Args:
+            session: The session.
+            ballot: Function that returns `_ballot` of this worker.
+
         Returns:
-            Dict of floats, the metrics and `data_wait` in seconds; and the names of the images.
+            Dict of floats, the metrics and `data_wait` in seconds; the names of the images; and the sums of the votes
+            of all workers.
         """
-        parts = [_checked_run(self.session, self._accumulate)[0] for _ in range(self._config.gradient_accumulation - 1)]
-        last, metrics, _, _ = _checked_run(self.session, self._step)
+        parts = [session.run(self._accumulate)[0] for _ in range(self._config.gradient_accumulation - 1)]
+        last, metrics, votes, _, _ = session.run(self._step, self._votes.feed(ballot))
         parts.append(last)
         values = {key: float(value) for key, value in metrics.items()}
         values['data_wait'] = float(sum(part['wait'] for part in parts))
-        return values, [os.fsdecode(name) for part in parts for name in part['names']]
+        names = [os.fsdecode(name) for part in parts for name in part['names']]
+        return values, names, self._votes.sums(votes, ballot)
 
 
-def _run(config, steps, checkpointer, reporter, request, step):
-    """Takes steps; returns the number of the last one and its loss."""
+def _ballot(stop, pause):
+    """What a worker wants after a step: to stop by a signal, and to save or evaluate."""
+    return [*(stop == number for number in signals.STOPPING), pause]
+
+
+def _stopped_by(votes):
+    """The signal that the votes, or their sums, ask to stop by; None if there is none."""
+    return next((number for number, vote in zip(signals.STOPPING, votes, strict=False) if vote), None)
+
+
+def _run(config, workers, session, steps, saver, reporter, request, step):
+    """Takes steps; returns the number of the last one, its loss, and the signal that ended the run, or None."""
+    def ballot():
+        return _ballot(request.signal, saver.wanted(step))
+
     limit = config.max_number_of_steps or math.inf
-    values = {'loss': None}
-    if step and validation.is_missing(config, step):  # the run was stopped just before
-        validation.validate(config, checkpointer.last, step)
-    while step < limit and request.signal is None:
-        values, names = steps.take()
+    loss = None
+    stopped_by = _stopped_by(map(any, zip(*workers.gather(ballot()), strict=True)))
+    while step < limit and stopped_by is None:
         step += 1
-        if not math.isfinite(values['loss']) and 'skipped' not in values:
-            what = f'the loss is {values["loss"]}, with the images {", ".join(names[:20])}'
-            raise FloatingPointError(saving.diverged(step, what, checkpointer.last))
-        reporter.step(step, values, last=step >= limit or request.signal is not None)
-        evaluate = validation.is_missing(config, step)
-        if evaluate or checkpointer.due():
-            checkpointer.save(steps.session, step)
-        if evaluate:
-            validation.validate(config, checkpointer.last, step)
-    return step, values['loss']
+        with _plain_errors(), workers.noticing_loss(
+                f'Training stopped at step {step}', f'Start all workers again; they go on from {saver.last}.'):
+            values, names, votes = steps.take(session, ballot)
+        loss, stopped_by = values['loss'], _stopped_by(votes)
+        if not math.isfinite(loss) and 'skipped' not in values:
+            what = f'the loss is {loss}, with the images {", ".join(names[:20])}'
+            raise FloatingPointError(saving.diverged(step, what, saver.last))
+        reporter.step(step, values, last=step >= limit or stopped_by is not None)
+        if votes[-1]:
+            saver.save(session, step)
+            saver.validate(step)
+        if workers.num_workers == 1:  # nobody else has to know
+            stopped_by = request.signal
+    return step, loss, stopped_by

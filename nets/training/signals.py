@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
@@ -33,7 +33,7 @@ def stop_request():
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    previous = {number: signal.getsignal(number) for number in _STOPPING}
+    previous = {number: signal.getsignal(number) for number in STOPPING}
 
     def restore():
         for number, handler in previous.items():
@@ -44,7 +44,7 @@ def stop_request():
         request.signal = signal.Signals(number)
         restore()
 
-    for number in _STOPPING:
+    for number in STOPPING:
         signal.signal(number, note)
     try:
         yield request

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets.training.distributed import tf_config
+from nets.training.distributed.launcher import LOST_WORKER_EXIT_CODE
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,12 @@ _CPU_GROUP, _ACCELERATOR_GROUP = 1, 2
 
 
 class LostWorkerError(ConnectionError):
-    """Another process of the cluster ended or fell silent, so this one cannot go on."""
+    """Another process of the cluster ended or fell silent, so this one cannot go on.
+
+    Attributes:
+        exit_code: That of a program which this error ends.
+    """
+    exit_code = LOST_WORKER_EXIT_CODE
 
 
 class Cluster:
@@ -150,6 +156,17 @@ class Cluster:
             if not told[:, 0].any():
                 return [json.loads(text) for text in texts]
 
+    def by_chief(self, function):
+        """Lets the chief do something while the others wait; all have to call it.
+
+        Args:
+            function: Function without arguments that returns what JSON can hold.
+
+        Returns:
+            What it returned; tuples may be lists then.
+        """
+        return self.gather(function() if self.is_chief else None)[0]
+
     def require_equal(self, values):
         """Makes sure that all processes were told the same; all have to call it.
 
@@ -168,7 +185,7 @@ class Cluster:
                                  'with the same command, on the same data.')
 
     @contextlib.contextmanager
-    def noticing_loss(self, what, advice='Start all of them again.'):
+    def noticing_loss(self, what, advice='Start all workers again; they go on from the newest checkpoint.'):
         """Turns the errors that the end of another process causes into a `LostWorkerError`.
 
         Args:
