@@ -14,12 +14,13 @@ RECIPE := --batch_size=32 --max_number_of_steps=500 --optimizer=momentum --learn
   --learning_rate_decay_type=polynomial --num_epochs_per_decay=11.1 --end_learning_rate=0.0001 --weight_decay=0.0005 \
   --label_smoothing=0.1 --batch_norm_decay=0.9 --save_summaries_secs=10 --log_every_n_steps=25 --seed=1
 
-.PHONY: help demo test test-tf1 lint wheel clean
+.PHONY: help demo test test-tf1 soak lint wheel clean
 
 help:
 	@echo 'make demo      train and evaluate a small ResNet on handwritten digits'
 	@echo 'make test      run the tests'
 	@echo 'make test-tf1  run the tests of the core under TensorFlow 1.15 (PYTHON37=<a Python 3.7>)'
+	@echo 'make soak      kill a training run 200 times, and compare it with an undisturbed one (a quarter of an hour)'
 	@echo 'make lint      check the style'
 	@echo 'make wheel     build the wheel into dist/'
 	@echo 'make clean     remove everything that these made'
@@ -52,6 +53,9 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(RUN) -m pytest -n 2
 	@echo 'All tests passed. What they prove: README.md, section "Proof"; their code: tests/'
+
+soak: $(VENV)/.test
+	SOAK_KILLS=200 $(RUN) -m pytest tests/training/test_kills.py
 
 # The core's tests are those right under tests/, and of the repair of tf-slim that it has nothing to do there.
 test-tf1:

@@ -18,6 +18,8 @@ DATA_FLAGS = [
     Flag('num_preprocessing_threads', 'integer', 'data.num_preprocessing_threads',
          'Images that are decoded and preprocessed in parallel.'),
     Flag('use_grayscale', 'bool', 'data.use_grayscale', 'Whether to turn the images into one grey channel.'),
+    Flag('cache', 'bool', 'data.cache',
+         'Whether to read all files into memory first, for disks that are far away. (Not in slim.)'),
     Flag('skip_corrupt', 'bool', 'data.skip_corrupt',
          'Whether to leave out images that cannot be decoded, and count them, instead of stopping. (Not in '
          'slim.)'),

@@ -63,6 +63,7 @@ class DataConfig:
         use_grayscale: Whether the network sees one channel (the luma of RGB) instead of three.
         skip_corrupt: Whether images that cannot be decoded are left out and counted instead of being an
             error.
+        cache: Whether all files are read into memory first, still encoded; for disks that are far away.
     """
     dataset_name: str = 'imagenet'
     dataset_split_name: str = 'train'
@@ -75,6 +76,7 @@ class DataConfig:
     num_preprocessing_threads: int = 4
     use_grayscale: bool = False
     skip_corrupt: bool = False
+    cache: bool = False
 
     def __post_init__(self):
         _at_least(self, 1, 'batch_size', 'image_size', 'num_preprocessing_threads')
@@ -206,9 +208,9 @@ class TrainConfig:
         summarize_histograms: Whether they have histograms of the weights and the gradients.
         profile_steps: The first and the last step to profile, counted from 1 when the process starts; empty for none.
         save_interval_secs: Seconds between two checkpoints.
-        eval_every: Steps between two evaluations, after which the best checkpoint so far is in `best/`; 0 for none.
+        eval_every: Steps between two evaluations, after which the best checkpoint is in `best/`; 0 for none.
         eval_split_name: The split of the data set that they use.
-        seed: Seed of weights, order and augmentation; None for a random one. A resumed run keeps that of its checkpoint.
+        seed: Seed of weights, order and augmentation; None for a random one. A resumed run keeps its own.
         clone_on_cpu: Whether to leave accelerators alone.
     """
     recipe: str | None = None

@@ -4,6 +4,7 @@ kill."""
 import errno
 import json
 import os
+import re
 import tempfile
 
 from nets import atomic_file
@@ -38,6 +39,17 @@ def writable_dir(path, flag):
         raise ValueError(f'--{flag}={path} cannot be written to: {reason}. Name a directory that can be.'
                          ) from error
     return path
+
+
+def remove_leftovers(directory):
+    """Removes the temporary files of `nets.atomic_file` that a killed process left.
+
+    Args:
+        directory: Where, with nobody else writing there.
+    """
+    for name in os.listdir(directory):
+        if re.search(r'\.\d+\.tmp$', name):
+            os.remove(os.path.join(directory, name))
 
 
 def write_whole(path, text):

@@ -1,13 +1,14 @@
 """From names in a configuration to a network, its images and its labels."""
 
 import collections
+import dataclasses
 import logging
 
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory
 from nets.checkpoints import preset_file
-from nets.data import datasets, pipeline
+from nets.data import datasets, pipeline, sources
 from nets.data import preprocessing as presets
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ def make_task(model_name, data, is_training, weight_decay=0.0, batch_norm_decay=
     presets.get_preprocessing(given or published.preprocessing, is_training=False)
     dataset = datasets.get_dataset(
         data.dataset_name, data.dataset_split_name, data.dataset_dir, data.file_pattern)
+    if data.cache:
+        dataset = dataclasses.replace(dataset, source=sources.in_memory(dataset.source))
     num_classes = dataset.num_classes - data.labels_offset
     if num_classes < 1:
         raise ValueError(f'labels_offset must be below {dataset.num_classes}, the number of classes of '

@@ -120,10 +120,11 @@ class Checkpointer:
         with atomic_file.writing(os.path.join(self._train_dir, 'checkpoint')) as file:
             file.write(f'model_checkpoint_path: "{os.path.basename(prefix)}"\n')
             file.writelines(f'all_model_checkpoint_paths: "{os.path.basename(path)}"\n' for path in kept)
-        for path in own:
-            # One of a later step is left from a run that this one has gone back behind.
-            if path not in kept:
-                _remove(path)
+        # Older ones; those of later steps, from a run that this one has gone back behind; parts, from a kill.
+        for path in glob.glob(os.path.join(glob.escape(self._train_dir), f'{_NAME}-*')):
+            found = tensorflow_files.prefix_of(path)
+            if found not in kept and _step_of(found) >= 0:
+                _remove(found)
 
 
 def diverged(step, what, last):

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import tensorflow.compat.v1 as tf
 import tiny_network
 
 from nets.checkpoints import restore
-from nets.training import config, loop, reporting, validation
+from nets.training import config, graph, loop, reporting, validation
 
 
 @pytest.fixture(scope='module')
@@ -269,3 +270,23 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path, images):
         other.kill()  # without a chance to clean up
         other.wait()
     assert loop.train(_config(tmp_path, images, max_number_of_steps=1)).step == 1
+
+
+def test_cached_images_are_the_same_and_their_files_are_not_needed(tmp_path, images, monkeypatch):
+    settings = _config(tmp_path / 'a', images, max_number_of_steps=3)
+    expected = _tensors(loop.train(settings).checkpoint_path)
+    copy = str(tmp_path / 'images')
+    shutil.copytree(images, copy)
+    build = graph.build_train_graph
+
+    def build_without_files(*args):
+        shutil.rmtree(copy)
+        return build(*args)
+
+    monkeypatch.setattr(graph, 'build_train_graph', build_without_files)
+    settings = dataclasses.replace(settings, train_dir=str(tmp_path / 'b'),
+                                   data=dataclasses.replace(settings.data, dataset_dir=copy, cache=True))
+    cached = _tensors(loop.train(settings).checkpoint_path)
+    assert not os.path.exists(copy)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(cached[name], value)
