@@ -153,18 +153,18 @@ def work(spec, checkpoint):
         print(json.dumps([images / (time.perf_counter() - begin), (time.process_time() - cpu) / images]), flush=True)
 
 
-def write_checkpoint(folder):
-    """A checkpoint of ResNet-50 with random weights, from a process of its own."""
+def write_checkpoint(folder, network='resnet_v1_50'):
+    """A checkpoint with random weights, from a process of its own."""
     code = ('import sys\nsys.path.insert(0, sys.argv[1])\nimport tensorflow.compat.v1 as tf\n'
             'from nets import nets_factory\ntf.disable_v2_behavior()\n'
-            'nets_factory.get_network_fn("resnet_v1_50", 1000)(tf.placeholder(tf.float32, [None, 224, 224, 3]))\n'
+            'nets_factory.get_network_fn(sys.argv[3], 1000)(tf.placeholder(tf.float32, [None, 224, 224, 3]))\n'
             'session = tf.Session()\nsession.run(tf.global_variables_initializer())\n'
             # Where all biases are 0, TensorFlow leaves them out.
             'session.run([tf.assign(v, tf.random_uniform(v.shape, .1, .2)) for v in tf.global_variables()\n'
             '             if v.op.name.endswith("beta")])\n'
             'tf.train.Saver().save(session, sys.argv[2])\n')
-    prefix = os.path.join(folder, 'model.ckpt')
-    subprocess.run([sys.executable, '-W', 'ignore', '-c', code, ROOT, prefix], check=True, capture_output=True)
+    prefix = os.path.join(folder, network + '.ckpt')
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', code, ROOT, prefix, network], check=True, capture_output=True)
     return prefix
 
 
