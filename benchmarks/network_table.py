@@ -14,6 +14,7 @@ from nets import complexity, nets_factory
 SLIM = 'slim'  # github.com/tensorflow/models, research/slim, README
 TORCH = 'tv'  # docs.pytorch.org/vision, models and pre-trained weights, IMAGENET1K_V1
 PAPER = 'paper'
+NVIDIA = 'nvidia'  # README of DeepLearningExamples' models for TensorFlow 1, in float32: 90 epochs on 8 V100
 KERAS = 'keras'  # keras.io/api/applications; for ResNeXt the README of keras-applications 1.0.8
 
 # Origin and top-1 accuracy of each network in %, and who published it.
@@ -59,6 +60,10 @@ ORIGINS = {
     'resnet_keras_v2_101': ('Keras', 77.2, KERAS),
     'resnet_keras_v2_152': ('Keras', 78.0, KERAS),
     'resnext_keras_50_32x4d': ('Keras', 77.7, KERAS),
+    'resnet_nvidia_50': ('NVIDIA', 77.01, NVIDIA),
+    'resnet_nvidia_50_2019': ('NVIDIA', 76.26, NVIDIA),
+    'resnext_nvidia_101_32x4d': ('NVIDIA', 79.35, NVIDIA),
+    'se_resnext_nvidia_101_32x4d': ('NVIDIA', 79.69, NVIDIA),
 }
 
 
@@ -95,7 +100,8 @@ def main():
             ('biases', layout.conv_biases), ('epsilon {:g}'.format(layout.batch_norm_epsilon),
                                              layout.batch_norm_epsilon != 1e-5),
             ('root x {:g}'.format(layout.root_multiplier), layout.root_multiplier != 1),
-            ('zero-padded shortcuts', layout.shortcut == 'zero_pad')] if applies]
+            ('zero-padded shortcuts', layout.shortcut == 'zero_pad'),
+            ('SAME padding', layout.padding == 'SAME')] if applies]
         print('| `{}` | {} | {:,} | {:.2f} | {} | {} | {} | {} {} | {} | {} |'.format(
             name, origin, counted.parameters, counted.multiply_adds / 1e9,
             '{:.1f} ({})'.format(top1, source) if top1 else '', unit(layout), '-'.join(map(str, layout.num_units)),

@@ -10,7 +10,7 @@ import functools
 
 import tf_slim as slim
 
-from nets import resnet_keras, resnet_small, resnet_v1, resnet_v1_beta, resnet_v2, resnet_v15, resnext
+from nets import resnet_keras, resnet_nvidia, resnet_small, resnet_v1, resnet_v1_beta, resnet_v2, resnet_v15, resnext
 
 # How the images of a network's published weights were prepared: `image_size` in pixels, the name of the
 # `preprocessing`, and the `label_offset` that turns class numbers without a background class into the network's.
@@ -32,6 +32,9 @@ _ROWS = [
     (resnet_keras, 'resnet_keras_', ['50', '101', '152'], Preset(224, 'caffe', 0)),
     (resnet_keras, 'resnet_keras_v2_', ['50', '101', '152'], Preset(224, 'inception', 0)),
     (resnet_keras, 'resnext_keras_', ['50_32x4d'], Preset(224, 'torchvision', 0)),
+    (resnet_nvidia, 'resnet_nvidia_', ['50', '50_2019'], Preset(224, 'torchvision', 0)),
+    (resnet_nvidia, 'resnext_nvidia_', ['101_32x4d'], Preset(224, 'torchvision', 0)),
+    (resnet_nvidia, 'se_resnext_nvidia_', ['101_32x4d'], Preset(224, 'torchvision', 0)),
 ]
 
 

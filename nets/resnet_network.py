@@ -67,6 +67,8 @@ ROOTS = {
     # The pool of torchvision and Keras: equal at odd sizes, one pixel apart at even ones. The zeros are never the
     # maximum of what a ReLU lets through.
     'padded': Root(_CONV1, (3, 2, (1, 1)), {}),
+    # NVIDIA's for TensorFlow 1: nothing but TensorFlow's own padding.
+    'same': Root((('conv1', 64, 7, 2, 'SAME'),), (3, 2, 'SAME'), {}),
     'preactivated': Root(_CONV1, (3, 2, None), _PLAIN),
     # Here the zeros count: Keras' V2 pads before it pools, and what it pools has no activation.
     'preactivated_padded': Root(_CONV1, (3, 2, (1, 1)), _PLAIN),

@@ -16,7 +16,7 @@ from nets import nets_factory, resnet, resnet_network, resnet_utils, resnet_v1
 # Rows that differ in more than their numbers of units and widths.
 ROWS = ['resnet_v1_18', 'resnet_v1_50', 'resnet_v1_18_beta', 'resnet_v1_50_beta', 'resnet_v2_50', 'resnet_v15_18',
         'resnet_v15_50', 'resnext_50_32x4d', 'se_resnext_50_32x4d', 'wide_resnet_50_2', 'resnet_cifar_20',
-        'resnet_small_18', 'resnet_keras_50', 'resnet_keras_v2_50']
+        'resnet_small_18', 'resnet_keras_50', 'resnet_keras_v2_50', 'resnet_nvidia_50']
 SIZES = [(64, 64), (65, 65), (64, 81)]
 
 
@@ -37,23 +37,37 @@ def reachable(layout):
     return [root * stride for stride in resnet_utils.reachable_output_strides(layout.blocks())]
 
 
-# Squeeze-and-excitation depends on the mean of the map, which is another one at another density.
+# Squeeze-and-excitation depends on the mean of the map, which is another one at another density; padding SAME has tests
+# of its own.
 DENSE = [(name, stride) for name in ROWS for stride in reachable(nets_factory.networks_map[name].layout)[:-1]
-         if not name.startswith('se_')]
+         if not name.startswith(('se_', 'resnet_nvidia_'))]
 
 
-@pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize(('name', 'output_stride'), DENSE)
-def test_dense_then_subsample_equals_nominal_stride(name, output_stride, size):
+def dense_and_nominal(name, output_stride, size):
+    """The features at an output stride, subsampled to the nominal one, and those at the nominal one."""
     layout, shape = narrow(name), (2,) + size + (3,)
     images = tf.placeholder(tf.float32, shape)
     dense, _ = build(layout, images, is_training=False, global_pool=False, output_stride=output_stride)
     nominal, _ = build(layout, images, is_training=False, global_pool=False, reuse=True)
     assert dense.shape.as_list()[1] == -(-size[0] // output_stride)
     dense = resnet_utils.subsample(dense, reachable(layout)[-1] // output_stride)
-    a, b = run([dense, nominal], images, shape)
+    return run([dense, nominal], images, shape)
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize(('name', 'output_stride'), DENSE)
+def test_dense_then_subsample_equals_nominal_stride(name, output_stride, size):
+    a, b = dense_and_nominal(name, output_stride, size)
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize('size', [(65, 65), (64, 64)])
+@pytest.mark.parametrize('output_stride', [4, 8, 16])
+def test_with_same_padding_that_holds_where_every_stride_sees_odd_sizes_only(output_stride, size):
+    a, b = dense_and_nominal('resnet_nvidia_50', output_stride, size)
+    assert np.allclose(a, b, rtol=1e-4, atol=2e-5) == (size == (65, 65))
+    assert size == (65, 65) or np.abs(a - b).max() > 0.01
 
 
 @pytest.mark.parametrize('name', ROWS)

@@ -7,7 +7,7 @@ import pytest
 from nets import nets_factory
 
 # Trainable parameters for 1000 classes, as torchvision 0.29 documents them (`num_params` of its weights). Those of
-# slim's v1 are in the same layers.
+# slim's v1 and NVIDIA's are in the same layers.
 TRAINABLE = {
     'resnet_v1_18': 11689512,
     'resnet_v1_34': 21797672,
@@ -19,6 +19,8 @@ TRAINABLE = {
     'resnet_v15_50': 25557032,
     'resnet_v15_101': 44549160,
     'resnet_v15_152': 60192808,
+    'resnet_nvidia_50': 25557032,
+    'resnet_nvidia_50_2019': 25557032,
     'resnext_50_32x4d': 25028904,
     'resnext_101_32x8d': 88791336,
     'resnext_101_64x4d': 83455272,
@@ -28,6 +30,8 @@ TRAINABLE = {
     'resnext_101_32x4d': 44177704,
     'se_resnext_50_32x4d': 27559896,
     'se_resnext_101_32x4d': 48955416,
+    'resnext_nvidia_101_32x4d': 44177704,
+    'se_resnext_nvidia_101_32x4d': 48955416,
 }
 # Keras counts moving averages, too: `count_params()` of Keras 3.15's applications, and for ResNeXt the README of
 # keras-applications 1.0. Slim's ResNets v2 have what Keras' V2 have.
