@@ -16,6 +16,7 @@ from nets.training import (
     skipping,
     zero_gamma,
 )
+from nets.training.distributed import all_reduce
 
 # train_op: one step. accumulate_op: None, or what is run on each micro-batch of a step before the last one, which the
 # `train_op` takes. metrics: ordered dict of scalar float32 tensors, fetched with the `train_op`; see
@@ -53,9 +54,9 @@ def training_task(config, checkpoint_path=None):
 def build_train_graph(config, task, batch, reduce=None):
     """Builds the network on a batch, with losses, optimizer, batch norm updates and moving averages.
 
-    The order within a step: forward and backward pass, updates of the batch norms, the optimizer's update,
-    the moving averages of all model variables (the moving statistics of batch norm included), which read the
-    updated values, and the number of the step.
+    The order within a step: forward and backward pass, updates of the batch norms, means over all workers of gradients
+    and moving statistics, the optimizer's update, the moving averages of all model variables (the moving statistics of
+    batch norm included), which read the updated values, and the number of the step.
 
     A step whose loss or gradients are not finite changes nothing but that number if `nan_policy` is `skip`, and if
     float16 is used, whose loss scale is then halved.
@@ -80,7 +81,7 @@ def build_train_graph(config, task, batch, reduce=None):
     """
     config = schedules.with_steps(config, task.dataset.num_examples)
     with tf.variable_scope(tf.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
-        return _build(config, task, batch, reduce or (lambda tensors: tensors))
+        return _build(config, task, batch, reduce)
 
 
 def _build(config, task, batch, reduce):
@@ -101,7 +102,9 @@ def _build(config, task, batch, reduce):
     values, accumulate_op = [*gradients, loss.total, loss.cross_entropy], None
     if accumulator:
         values, accumulate_op = accumulator.mean(values), accumulator.add(updates)
-    gradients, (total, cross_entropy) = reduce(values[:-2]), reduce(values[-2:])
+    if reduce:
+        values, updates = all_reduce.mean_with_statistics(reduce, values, updates)
+    *gradients, total, cross_entropy = values
 
     metrics = collections.OrderedDict(loss=total, cross_entropy=cross_entropy, learning_rate=rate)
     if scale:

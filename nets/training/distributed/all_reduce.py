@@ -78,25 +78,28 @@ def total(cluster, tensor):
     return tensor if cluster.num_workers == 1 else _reduce(cluster, tensor, accelerated=False)
 
 
-def average_statistics(reduce, update_ops):
-    """Lets the moving statistics of batch norms be means over the workers, after each has moved them by its own batch.
+def mean_with_statistics(reduce, tensors, updates):
+    """Means over all workers of tensors, and of the moving statistics of batch norm.
 
-    Batch norm itself sees the images of one worker only. Statistics that no operation moves stay as they are, bit by
-    bit.
+    Batch norm sees the images of its own worker, and moves its statistics by them; then they are set to the means, in
+    every step, so that all workers have the same and it does not matter when a checkpoint is written. Statistics that
+    nothing moves stay as they are, bit by bit.
 
     Args:
         reduce: Function from a list of tensors to the list of their means over all workers.
-        update_ops: List of operations that move statistics.
+        tensors: List of tensors.
+        updates: List of operations that move statistics.
 
     Returns:
-        List of operations that run all of these, and average.
+        The list of means, and the list of operations that move statistics and set them to the means.
     """
-    moved = {op.inputs[0].op for op in update_ops if op.inputs}
+    moved = {op.inputs[0].op for op in updates}
     variables = [one for one in tf.model_variables() if getattr(one, 'handle', one).op in moved]
-    with tf.control_dependencies(update_ops):
-        values = reduce([one.read_value() for one in variables])
-    assigned = [tf.assign(one, value).op for one, value in zip(variables, values, strict=True)]
-    return [*update_ops, *assigned]
+    with tf.control_dependencies(updates):
+        statistics = [one.read_value() for one in variables]
+    means = reduce([*tensors, *statistics])
+    assigned = [tf.assign(one, mean).op for one, mean in zip(variables, means[len(tensors):], strict=True)]
+    return means[:len(tensors)], [*updates, *assigned]
 
 
 def broadcast(cluster, variables):
