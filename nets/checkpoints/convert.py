@@ -1,7 +1,8 @@
-"""Converts weights of Keras Applications, torchvision and timm into checkpoints of ours, and back.
+"""Converts weights of Keras Applications, torchvision, timm and NVIDIA into checkpoints of ours, and back to the first.
 
     convert.convert('resnet50.pth', 'resnet_v15_50.ckpt', 'resnet_v15_50')
     convert.convert('resnet_v15_50.ckpt', 'resnet50.safetensors', 'resnet_v15_50')
+    convert.convert('model.ckpt-450000', 'resnet_nvidia_50.ckpt', 'resnet_nvidia_50')
 
 What is written is a checkpoint in the V2 format, unless the destination ends in `.weights.h5` (Keras) or `.safetensors`
 (torchvision, timm), with its preset beside it. Everything is compared before anything is written, and nothing appears
@@ -20,6 +21,8 @@ from nets.checkpoints import (
     formats,
     keras_names,
     mismatch,
+    nvidia_names,
+    nvidia_source,
     origins,
     preset_file,
     restore,
@@ -30,7 +33,7 @@ from nets.checkpoints import renames as renaming
 from nets.checkpoints import verify as verification
 from nets.checkpoints.writers import checkpoint, keras_file, safetensors_file
 
-SOURCES = ('keras', 'torchvision', 'timm', 'slim')
+SOURCES = ('keras', 'torchvision', 'timm', 'nvidia', 'slim')
 _ENDINGS = {'.weights.h5': 'keras', '.safetensors': 'torch'}
 _NOT_WRITTEN = ('.h5', '.hdf5', '.keras', '.pth', '.pt', '.bin', '.npz', '.npy')
 _FOLDED = ('Keras\' epsilon is 1.001e-5 and this network\'s 1e-5: batch_norm_epsilon=1.001e-5 in the arg scope gives '
@@ -105,50 +108,61 @@ def _target(destination):
 
 
 def _source_kind(weights, given):
-    """What a source is: 'slim', 'keras' or 'torch'."""
+    """What a source is: 'slim', 'keras', 'torch' or one of `nvidia_names.ORIGINS`."""
     if given is not None and given not in SOURCES:
         raise ValueError(f'The kind of a source must be one of {", ".join(SOURCES)}; got {given!r}.')
     name = weights.format.lower()
     found = next((kind for word, kind in (('keras', 'keras'), ('torch', 'torch'), ('safetensors', 'torch'),
                                           ('tensorflow', 'slim'), ('savedmodel', 'slim')) if word in name), None)
-    wanted = {'torchvision': 'torch', 'timm': 'torch'}.get(given, given)
-    if found is None or (wanted and wanted != found):
-        raise ValueError(f'{weights.path} is {weights.format}; weights of {given or "any origin"} are not converted '
-                         'from that. What is: checkpoints of TensorFlow (slim), files of Keras (keras), and .pth, .pt '
-                         'and .safetensors (torchvision, timm).')
+    if found == 'slim' and given != 'slim':
+        found = (nvidia_names.find(weights.shapes) or ('slim',))[0]
+    wanted = {'torchvision': ['torch'], 'timm': ['torch'], 'nvidia': nvidia_names.ORIGINS}.get(given, [given])
+    if found is None or (given and found not in wanted):
+        raise ValueError(f'{weights.path} is {_described(weights, found)}; weights of {given or "any origin"} are not '
+                         'converted from that. What is: checkpoints of TensorFlow (slim, and nvidia with names such as '
+                         'btlnck_block_0_0), files of Keras (keras), and .pth, .pt and .safetensors (torchvision, '
+                         'timm).')
     return found
+
+
+def _described(weights, kind):
+    return weights.format + (" with NVIDIA's names" if kind in nvidia_names.ORIGINS else '')
 
 
 def _plan(weights, kind, target, network, moving_averages, renames):
     """Reads, maps and compares; everything that can be wrong with the weights is found here."""
     if moving_averages and kind != 'slim':
-        raise ValueError(f'moving_averages is about checkpoints of TensorFlow; {weights.path} is {weights.format}. The '
-                         'averages of a file of torch are asked for by ema.')
+        raise ValueError(f'moving_averages is about checkpoints of ours; {weights.path} is '
+                         f'{_described(weights, kind)}. The averages of a file of torch are asked for by ema.')
     if renames and kind != 'slim':
-        raise ValueError(f'renames are about scopes of checkpoints of TensorFlow; {weights.path} is {weights.format}.')
+        raise ValueError(f'renames are about scopes of checkpoints of ours; {weights.path} is '
+                         f'{_described(weights, kind)}.')
     if kind == 'slim' and target == 'slim' and not moving_averages:
         return _copied(weights, network, renames)
     if network is None:
-        raise ValueError('The network must be named, such as resnet_v15_50, unless a checkpoint is copied as it is.')
+        raise ValueError(f'The network must be named, such as resnet_v15_50, unless a checkpoint is copied as it is; '
+                         f'{weights.path} is {_described(weights, kind)}.')
     if kind == 'slim':
         return _from_slim(weights, target, network, moving_averages, renames)
     if target != 'slim':
-        raise ValueError(f'{weights.path} is {weights.format}; convert it to a checkpoint first, and that to '
-                         'the destination.')
+        raise ValueError(f'{weights.path} is {_described(weights, kind)}; convert it to a checkpoint first, and that '
+                         'to the destination.')
     return _to_slim(weights, origins.check_origin(network, kind), network)
 
 
 def _to_slim(weights, origin, network):
-    """From Keras or torch."""
-    arrays = {name: weights.read(name) for name in weights.shapes}
+    """From Keras, torch or NVIDIA."""
+    of_nvidia = origin.name in nvidia_names.ORIGINS
+    arrays, notes = nvidia_source.read(weights) if of_nvidia else (
+        {name: weights.read(name) for name in weights.shapes}, [_FOLDED] * origin.folds)
     fit = origins.Fit(arrays, origin)
     scope = tables.scope(network)
     expected = {name[len(scope) + 1:]: shape for name, shape in tables.variables(network, fit.num_classes()).items()}
     source_expected = dict(expected, **_biases(expected)) if origin.folds else expected
     fit.check(source_expected, weights.path, network)
     variables = keras_names.fold_biases(fit.variables) if origin.folds else fit.variables
-    return _Plan('slim', {f'{scope}/{name}': variables[name] for name in expected}, weights.step or 0,
-                 fit.num_classes(), origin, [_FOLDED] * origin.folds, fit.converted, arrays)
+    return _Plan('slim', {f'{scope}/{name}': variables[name] for name in expected},
+                 0 if of_nvidia else weights.step or 0, fit.num_classes(), origin, notes, fit.converted, arrays)
 
 
 def _from_slim(weights, target, network, moving_averages, renames):
@@ -207,7 +221,10 @@ def _preset(source, kind, network, plan, class_names, changes):
         if changes or class_names:
             raise ValueError('The network must be named for a change of the preset or for names of the classes.')
         return preset
-    settings = {'preprocessing': 'caffe'} if plan.origin and plan.origin.folds and kind == 'keras' else {}
+    settings = {'preprocessing': 'caffe'} if plan.origin and plan.origin.folds and kind == 'keras' else (
+        nvidia_source.preset_of(kind))
+    if changes.get('preprocessing') not in (None, settings.get('preprocessing')):
+        settings = {}
     if preset is not None:
         same = changes.get('preprocessing', preset.preprocessing) == preset.preprocessing
         settings = dict(preset.options if same else {}, image_size=preset.image_size,

@@ -1,14 +1,14 @@
 """Which networks a file of weights fits: names and shapes of the file beside those of every network's table.
 
-Files of Keras and torch are compared through the maps of names. That names and shapes fit does not make functions
-equal: networks of another origin may have the same variables and another stride or padding.
+Files of Keras, torch and NVIDIA are compared through the maps of names. That names and shapes fit does not make
+functions equal: networks of another origin may have the same variables and another stride or padding.
 """
 
 import collections
 import re
 
 from nets import nets_factory
-from nets.checkpoints import keras_names, tables, torch_names
+from nets.checkpoints import keras_names, nvidia_names, origins, tables, torch_names
 
 AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 
@@ -21,20 +21,18 @@ Fit = collections.namedtuple('Fit', ['network', 'matched', 'missing', 'misshaped
 
 _TORCH = re.compile(r'(^|\.)(layer\d+\.\d+\.conv\d|conv1|fc)\.weight$')
 _KERAS = re.compile(r'(^|/)(conv\d[^/]*_conv|res\d[^/]*|predictions|fc1000|conv1)/(kernel|depthwise_kernel|W)$')
-_SLIM_LOGITS = re.compile(r'((^|/)logits/(weights|biases)|(^|/)(predictions|fc1000|probs)/(kernel|bias|W|b))$')
+_SLIM_LOGITS = re.compile(r'(^|/)(logits/(weights|biases)|(predictions|fc1000|probs|output/dense)/(kernel|bias|W|b))$')
 _TORCH_LOGITS = re.compile(r'(^|\.)fc\.(weight|bias)$')
 _ROOT = re.compile(r'^(.*?)(conv1|conv1_1)/weights$')
-# Networks by the origin of the weights that their layouts are for.
-_TORCH_NETWORKS = ('resnet_v15_', 'resnext_5', 'resnext_1', 'se_resnext_', 'wide_resnet_')
-_KERAS_NETWORKS = ('resnet_keras_', 'resnext_keras_')
 
 
 def origin_of(names):
-    """'torch', 'keras' or 'slim': whose names a file has."""
+    """'torch', 'keras', one of `nvidia_names.ORIGINS`, or 'slim': whose names a file has."""
     for origin, pattern in (('torch', _TORCH), ('keras', _KERAS)):
         if any(pattern.search(name) for name in names):
             return origin
-    return 'slim'
+    found = nvidia_names.find(names)
+    return found.origin if found else 'slim'
 
 
 def split_slots(names):
@@ -102,10 +100,11 @@ def fit(shapes, network, num_classes=None):
     if origin == 'slim':
         fits = [_compare(network, ours, scope, _below(shapes, prefix), prefix, _is_scope(prefix, scope))
                 for prefix in _prefixes(shapes)]
-    elif origin == 'torch':
-        fits = [_compare(network, ours, scope, _from_torch(shapes), '', network.startswith(_TORCH_NETWORKS))]
     else:
-        fits = [_compare(network, ours, scope, _from_keras(shapes, network), '', network.startswith(_KERAS_NETWORKS))]
+        held = (_from_keras(shapes, network) if origin == 'keras' else
+                _from_torch(shapes) if origin == 'torch' else _from_nvidia(shapes))
+        own = origins.origin_of(network)
+        fits = [_compare(network, ours, scope, held, '', bool(own) and own.name == origin and not own.folds)]
     return max(fits, key=lambda one: (one.matched, one.same_origin))
 
 
@@ -170,6 +169,17 @@ def _from_keras(shapes, network):
         elif kind.grouped and ours.endswith('/conv2/weights'):
             shape = shape[:2] + shape[:1:-1]
         held[ours] = (name, shape)
+    return held
+
+
+def _from_nvidia(shapes):
+    """NVIDIA's names and axes as ours, without what training keeps; names of none of the networks stay."""
+    origin, scope = nvidia_names.find(shapes)
+    held = {}
+    for name in nvidia_names.split(shapes, scope)[0]:
+        ours = nvidia_names.slim_name(name[len(scope):], origin) or name
+        dense = ours.endswith('/weights') and len(shapes[name]) == 2
+        held[ours] = (name, (1, 1) + tuple(shapes[name]) if dense else shapes[name])
     return held
 
 

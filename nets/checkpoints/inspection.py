@@ -79,7 +79,10 @@ def difference(shapes, path, network, num_classes=None):
     classes = fitting.num_classes_of(shapes) if num_classes is None else num_classes
     names = list(tables.variables(network, classes))
     outer = fit.prefix.rstrip('/').rpartition('/')[0]
-    held = sorted(name[len(outer):].lstrip('/') if name.startswith(fit.prefix) else name for name in shapes)
+    if fitting.origin_of(shapes) == 'slim':
+        held = sorted(name[len(outer):].lstrip('/') if name.startswith(fit.prefix) else name for name in shapes)
+    else:  # names of others, as ours
+        held = sorted(set(names) - set(fit.missing)) + fit.unexpected
     if fit.missing or fit.misshaped:
         misshaped = [(name, (theirs, 'shape'), (ours, 'shape')) for name, theirs, ours in fit.misshaped]
         text = mismatch.describe(path, names, held, fit.missing, misshaped, fit.unexpected, user=mismatch.COMMANDS)

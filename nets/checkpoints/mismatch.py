@@ -101,8 +101,11 @@ class _Facts:
     def renamed_in_vain(self):
         return bool(self.renames) and not self.misshaped and not set(self.names) & set(self.held)
 
+    def of_nvidia(self):
+        return any('/btlnck_block_' in '/' + name for name in self.held)
+
     def none_of_the_root(self):
-        return bool(self.missing) and not set(self.roots) & set(self.held_roots)
+        return bool(self.missing) and not set(self.roots) & set(self.held_roots) and not self.of_nvidia()
 
     def only_logits_misshaped(self):
         return bool(self.misshaped) and all(_is_logits(name) for name in self.misshaped)
@@ -145,6 +148,9 @@ _CAUSES = (
      'the renamed scopes are not those of the model.', _both('Change {rename}.')),
     (lambda facts: bool(facts.deeper),
      'the names lie below {deeper!r} in the checkpoint.', _both('Add {rename}={deeper_scope}=')),
+    (_Facts.of_nvidia,
+     "the names are those of NVIDIA's networks for TensorFlow 1.",
+     _both('Convert it by nets convert SRC DST --network=resnet_nvidia_50 or another of NVIDIA\'s.')),
     (_Facts.none_of_the_root,
      'another network; the model has {roots} and the checkpoint holds {held_roots}.', _both('Change {network}.')),
     (_Facts.other_root,

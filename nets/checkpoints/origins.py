@@ -1,12 +1,13 @@
-"""Which networks of ours the weights of Keras and torch fill, told by their layouts, and how."""
+"""Which networks of ours the weights of Keras, torch and NVIDIA fill, told by their layouts, and how."""
 
 import collections
 
-from nets import nets_factory, resnet_keras, resnet_v1, resnet_v15, resnext
-from nets.checkpoints import keras_names, torch_names
+from nets import nets_factory, resnet_keras, resnet_nvidia, resnet_v1, resnet_v15, resnext
+from nets.checkpoints import keras_names, nvidia_names, torch_names
 
-# What a network's weights may come from. name: 'keras' or 'torch'. unit: the scope of our units. grouped: whether Keras
-# has depthwise convolutions and sums for the 3x3. folds: whether Keras' biases go into the moving means.
+# What a network's weights may come from. name: 'keras', 'torch' or one of `nvidia_names.ORIGINS`. unit: the scope of
+# our units. grouped: whether Keras and NVIDIA name the 3x3 kernels, and Keras shapes them, as those of groups. folds:
+# whether Keras' biases go into the moving means.
 Origin = collections.namedtuple('Origin', ['name', 'unit', 'grouped', 'folds'])
 _SIZES = ('num_units', 'depths', 'root_multiplier', 'zero_last_gamma')  # do not change which origin a layout has
 _WIDTHS = _SIZES + ('cardinality', 'group_width', 'se_ratio')
@@ -19,8 +20,32 @@ _ROWS = [
     (Origin('torch', 'bottleneck_v1', False, False), resnet_v15.LAYOUT, _WIDTHS),
     (Origin('torch', 'bottleneck_v1', False, False), resnext.resnext_50_32x4d.layout, _WIDTHS),
     (Origin('torch', 'lite_bottleneck_v1', False, False), resnet_v15.resnet_v15_18.layout, _SIZES),
+    (Origin('nvidia', 'bottleneck_v1', False, False), resnet_nvidia.resnet_nvidia_50.layout,
+     _SIZES + ('group_width', 'se_ratio')),
+    (Origin('nvidia', 'bottleneck_v1', True, False), resnet_nvidia.resnext_nvidia_101_32x4d.layout, _WIDTHS),
+    (Origin('nvidia_2019', 'bottleneck_v1', False, False), resnet_nvidia.resnet_nvidia_50_2019.layout, _SIZES),
 ]
+# By the name of an origin: what it is called, and functions of an origin and of a name of its own, which return our
+# name or None; of our name, which return its own; and of both names and an array, which return ours.
+_Maps = collections.namedtuple('_Maps', ['title', 'slim_name', 'name', 'to_slim'])
+_MAPS = {
+    'keras': _Maps(
+        'Keras Applications', lambda origin, name: keras_names.slim_name(name, _kind(origin)),
+        lambda origin, ours: keras_names.keras_name(ours, _kind(origin)),
+        lambda origin, name, ours, array: keras_names.to_slim({name: array}, _kind(origin))[ours]),
+    'torch': _Maps(
+        'torchvision and timm', lambda origin, name: torch_names.slim_name(name, origin.unit),
+        lambda origin, ours: torch_names.torch_name(ours),
+        lambda origin, name, ours, array: torch_names.to_slim(name, array)),
+    'nvidia': _Maps(
+        "NVIDIA's ConvNets", lambda origin, name: nvidia_names.slim_name(name, origin.name),
+        lambda origin, ours: nvidia_names.nvidia_name(ours, origin.name, origin.grouped),
+        lambda origin, name, ours, array: nvidia_names.to_slim(ours, array)),
+}
+_MAPS['nvidia_2019'] = _MAPS['nvidia']._replace(title="NVIDIA's RN50v1.5 of 2019")
 _SHOWN = 20
+_QUANTISED = ('quantisation-aware training, which rounds weights and activations as this network does not. Convert the '
+              'checkpoint that it started from.')
 _FLOATS = ('float32', 'float64', 'float16', 'bfloat16')
 
 
@@ -44,8 +69,7 @@ def check_origin(network, name):
         fitting = [other for other in nets_factory.NETWORKS if (origin_of(other) or (None,))[0] == name]
         raise ValueError('The weights of {} are not those of {}, which computes something else with weights of the '
                          'same shapes, or has others. The networks for them are {}.'.format(
-                             {'keras': 'Keras Applications', 'torch': 'torchvision and timm'}[name], network,
-                             ', '.join(fitting)))
+                             _MAPS[name].title, network, ', '.join(fitting)))
     return origin
 
 
@@ -99,20 +123,18 @@ class Fit:
         if missing or unexpected or texts:
             summary = (f'{path} does not fit {network}: {len(missing)} missing, {len(unexpected)} unexpected, '
                        f'{len(texts)} of another shape or type (shapes in our order of axes).')
+            cause = (_QUANTISED if nvidia_names.is_quantised(unexpected) else
+                     f'another network; `nets inspect {path}` tells which it fits.')
             raise ValueError('\n'.join(
                 [summary] + _listed('Missing in the file', missing) + _listed('Unexpected', unexpected) +
-                _listed('Of another shape or type', texts) +
-                [f'Likely cause: another network; `nets inspect {path}` tells which it fits.']))
+                _listed('Of another shape or type', texts) + ['Likely cause: ' + cause]))
 
     def _add(self, name, ours, array):
         if array.dtype.name != 'float32':
             self.converted.append(name)
             array = array.astype('float32')
         try:
-            if self._origin.name == 'torch':
-                self.variables[ours] = torch_names.to_slim(name, array)
-            else:
-                self.variables[ours] = keras_names.to_slim({name: array}, _kind(self._origin))[ours]
+            self.variables[ours] = _MAPS[self._origin.name].to_slim(self._origin, name, ours, array)
         except ValueError as error:
             self._wrong.append((ours, str(error).rstrip('.')))
 
@@ -120,17 +142,17 @@ class Fit:
 def origin_name(name, origin):
     """The origin's name of one of our variables below the network's scope."""
     try:
-        return torch_names.torch_name(name) if origin.name == 'torch' else keras_names.keras_name(name, _kind(origin))
+        return _MAPS[origin.name].name(origin, name)
     except ValueError:
         return 'no name of its own'
 
 
 def to_origin(variables, origin):
-    """Our variables under the names and in the shapes of an origin; the inverse of `Fit.variables`.
+    """Our variables under the names and in the shapes of Keras or torch; the inverse of `Fit.variables`.
 
     Args:
         variables: Dict from name below the network's scope to array.
-        origin: `Origin`.
+        origin: `Origin` of one of the two.
 
     Returns:
         An ordered dict.
@@ -152,9 +174,7 @@ def _kind(origin):
 
 def _slim_name(name, origin):
     """Our name of an array of an origin, or None."""
-    if origin.name == 'keras':
-        return keras_names.slim_name(name, _kind(origin))
     try:
-        return torch_names.slim_name(name, origin.unit)
+        return _MAPS[origin.name].slim_name(origin, name)
     except ValueError:
         return None

@@ -4,7 +4,16 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory
-from nets.checkpoints import built, formats, keras_forward, origins, restore, torch_forward
+from nets.checkpoints import (
+    built,
+    formats,
+    keras_forward,
+    nvidia_forward,
+    nvidia_names,
+    origins,
+    restore,
+    torch_forward,
+)
 
 # Height and width: odd and even, square and not. A pool that is padded otherwise differs by 1 at even sizes, and not at
 # all at sizes of a multiple of 4 plus 1, which are those where slim's own networks compute what Keras' do.
@@ -13,6 +22,9 @@ _KERAS_EPSILON = 1.001e-5
 # The largest difference over the root mean square of the tensor. Right conversions of random weights are off by up to
 # 1e-5 (float32 rounds otherwise in another library), wrong ones by more than 0.01.
 LIMIT = 1e-4
+# By the name of an origin: what it calls unit `unit` of block `block`, and the logits.
+_NAMES = dict({'torch': ('layer{block}.{before}', 'fc'), 'keras': ('conv{after}_block{unit}_out', 'predictions')},
+              **dict.fromkeys(nvidia_names.ORIGINS, ('{block}.{unit}', 'logits')))
 
 
 def verify(network, checkpoint, num_classes, origin, path, arrays, moving_averages=False, renames=()):
@@ -84,6 +96,8 @@ def _runner(network, num_classes, origin, path, arrays):
     if origin.name == 'torch':
         layout = nets_factory.NETWORKS[network].builder.layout
         return (lambda images: torch_forward.run(arrays, layout.num_units, layout.cardinality, images)), 'torch'
+    if origin.name in nvidia_names.ORIGINS:
+        return (lambda images: nvidia_forward.run(arrays, origin.name == 'nvidia', images)), 'NumPy'
     fit = origins.Fit(arrays, origin)
     model = keras_forward.Model(network, num_classes, path, origins.to_origin(fit.variables, origin))
     layers = [theirs for _, theirs in _pairs(network, num_classes, origin) if theirs != 'pool']
@@ -103,12 +117,11 @@ def _features_of(origin, layers):
 
 def _pairs(network, num_classes, origin):
     """Our end points below the scope, and the origin's names."""
-    pairs = []
-    for block, num_units in enumerate(nets_factory.NETWORKS[network].builder.layout.num_units, 1):
-        for unit in range(1, num_units + 1):
-            theirs = f'layer{block}.{unit - 1}' if origin.name == 'torch' else f'conv{block + 1}_block{unit}_out'
-            pairs.append((f'block{block}/unit_{unit}/{origin.unit}', theirs))
-    logits = 'fc' if origin.name == 'torch' else 'predictions'
+    theirs, logits = _NAMES[origin.name]
+    pairs = [(f'block{block}/unit_{unit}/{origin.unit}',
+              theirs.format(block=block, after=block + 1, unit=unit, before=unit - 1))
+             for block, num_units in enumerate(nets_factory.NETWORKS[network].builder.layout.num_units, 1)
+             for unit in range(1, num_units + 1)]
     return pairs + [('global_pool', 'pool')] + ([('spatial_squeeze', logits)] if num_classes else [])
 
 

@@ -1,5 +1,6 @@
 """Narrow networks of every origin, and random checkpoints and files for them."""
 
+import narrow_rows
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -23,7 +24,7 @@ ROWS = {
 
 def register(monkeypatch):
     """Adds the narrow networks to the factory."""
-    for name, (origin, changes) in ROWS.items():
+    for name, (origin, changes) in dict(ROWS, **narrow_rows.NVIDIA).items():
         builder = resnet.network(name, nets_factory.NETWORKS[origin].builder.layout._replace(**changes))
         monkeypatch.setitem(nets_factory.NETWORKS, name, nets_factory.Network(
             builder, builder.arg_scope, nets_factory.NETWORKS[origin].preset))

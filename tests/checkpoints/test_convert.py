@@ -45,12 +45,13 @@ def test_to_the_origin_and_back_is_bit_exact(network, num_classes, tmp_path):
 
 
 def test_every_network_of_an_origin_is_known_and_no_other():
-    known = {name: origins.origin_of(name) for name in nets_factory.NETWORKS if name not in narrow.ROWS}
+    known = {name: origins.origin_of(name) for name in nets_factory.NETWORKS if 'narrow' not in name}
     folded = {name for name, origin in known.items() if origin and origin.folds}
     assert folded == {'resnet_v1_' + depth for depth in ('14', '50', '101', '152', '200')}
     for name, origin in known.items():
-        torch = nets_factory.NETWORKS[name].preset.preprocessing == 'torchvision' and 'keras' not in name
-        expected = 'torch' if torch else 'keras' if 'keras' in name or name in folded else None
+        torch = nets_factory.NETWORKS[name].preset.preprocessing == 'torchvision'
+        expected = ('nvidia_2019' if name.endswith('_2019') else 'nvidia' if 'nvidia' in name else
+                    'keras' if 'keras' in name or name in folded else 'torch' if torch else None)
         assert (origin and origin.name) == expected, name
 
 
@@ -167,7 +168,7 @@ def test_biases_go_into_the_moving_means(tmp_path):
     ('a', 'b.pth', {'network': 'v1_narrow'}, 'files of this kind are not written'),
     ('a', 'b', {'network': 'resnet_v15_5'}, "Unknown network 'resnet_v15_5'; did you mean"),
     ('a', 'b', {'network': 'v15_narrow'}, 'does not fit the model'),
-    ('a', 'b', {'source_kind': 'caffe'}, "must be one of keras, torchvision, timm, slim; got 'caffe'"),
+    ('a', 'b', {'source_kind': 'caffe'}, "must be one of keras, torchvision, timm, nvidia, slim; got 'caffe'"),
     ('a', 'b', {'source_kind': 'timm', 'network': 'v15_narrow'}, 'is tensorflow V2; weights of timm are not'),
     ('a', 'b.weights.h5', {}, 'The network must be named'),
     ('none', 'b', {}, 'none'),

@@ -7,6 +7,7 @@ import sys
 import golden
 import numpy as np
 import pytest
+from goldens import fill
 
 if sys.version_info < (3, 10):
     pytest.skip('inspection is for Python 3.10 and later', allow_module_level=True)
@@ -17,7 +18,8 @@ from nets import nets_factory, resnet
 from nets.checkpoints import fitting, inspection, keras_names, tables, torch_names
 
 NAMES = list(nets_factory.NETWORKS)
-TORCH = [name for name in NAMES if name.startswith(('resnet_v15', 'resnext_5', 'resnext_1', 'se_', 'wide'))]
+TORCH = [name for name in NAMES if name.startswith(('resnet_v15', 'resnext_5', 'resnext_1', 'se_resnext_5',
+                                                    'se_resnext_1', 'wide'))]
 KERAS = [name for name in NAMES if 'keras' in name]
 
 
@@ -86,6 +88,13 @@ def test_a_file_of_keras_fits_the_network_with_keras_layout_best(name):
     shapes = _of_keras(name)
     assert fitting.origin_of(shapes) == 'keras'
     _check_best(shapes, name)
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if 'nvidia' in name][::2])
+def test_a_checkpoint_of_nvidia_fits_the_network_with_nvidias_layout_best(name):
+    shapes = {variable: tuple(shape) for variable, shape in fill.load('nvidia')['variables'][name]}
+    _check_best(shapes, name)
+    assert fitting.num_classes_of(shapes) == 1001
 
 
 def test_the_first_generation_of_keras_is_known():

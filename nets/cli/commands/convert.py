@@ -1,4 +1,4 @@
-"""`nets convert`: weights of Keras, torchvision and timm into checkpoints of TensorFlow, and back."""
+"""`nets convert`: weights of Keras, torchvision, timm and NVIDIA into checkpoints of ours, and back to the first."""
 
 import argparse
 import json
@@ -6,10 +6,11 @@ import sys
 
 from nets.cli import common
 
-DESCRIPTION = ('Converts weights. SRC is a checkpoint of TensorFlow, a file of Keras (.h5, .weights.h5, .keras) or of '
-               'torchvision and timm (.pth, .pt, .safetensors). DST is the prefix of a checkpoint, such as '
-               'resnet_v15_50.ckpt, or a file that ends in .weights.h5 (Keras) or .safetensors (torchvision, timm). '
-               'The preset, what images have to be like, is written beside it, as DST.preset.json.')
+DESCRIPTION = ('Converts weights. SRC is a checkpoint of TensorFlow, ours or NVIDIA\'s, or a file of Keras (.h5, '
+               '.weights.h5, .keras) or of torchvision and timm (.pth, .pt, .safetensors). DST is the prefix of a '
+               'checkpoint, such as resnet_v15_50.ckpt, or a file that ends in .weights.h5 (Keras) or .safetensors '
+               '(torchvision, timm). The preset, what images have to be like, is written beside it, as '
+               'DST.preset.json.')
 
 
 def add_arguments(parser):
@@ -19,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument('--network', metavar='NAME', help='network that the weights are of, such as resnet_v15_50; may '
                         'be left out to copy a checkpoint as it is into the V2 format')
     parser.add_argument('--source', dest='source_kind', metavar='KIND',
-                        help='keras, torchvision, timm or slim; by default told by the file')
+                        help='keras, torchvision, timm, nvidia or slim; by default told by the file')
     parser.add_argument('--ema', action='store_true', help='take the moving averages of a file of torch')
     parser.add_argument('--moving_averages', action='store_true', help='take those of a checkpoint of TensorFlow')
     common.add_rename_argument(parser)
