@@ -18,12 +18,12 @@ def variable_getter(dtype):
     Returns:
         A function. Variables of other types, such as those of batch normalisation, are what they would be without it.
     """
-    def getter(get, name, *args, **kwargs):
+    def get(getter, *args, **kwargs):
         if kwargs['dtype'] != dtype:
-            return get(name, *args, **kwargs)
-        return tf.cast(get(name, *args, **dict(kwargs, dtype=tf.float32)), dtype, name='Cast')
+            return getter(*args, **kwargs)
+        return tf.cast(getter(*args, **dict(kwargs, dtype=tf.float32)), dtype, name='Cast')
 
-    return getter
+    return get
 
 
 class LossScale:
@@ -57,8 +57,8 @@ class LossScale:
         Returns:
             An operation.
         """
-        good = tf.where(gradients_are_finite, self._good_steps + 1, 0)
+        good = (self._good_steps + 1) * tf.cast(gradients_are_finite, tf.int64)
         grows = good >= self._growth_steps
         scale = tf.where(gradients_are_finite, self.value, tf.maximum(self.value / 2, 1))
         return tf.group(self.value.assign(tf.where(grows, tf.minimum(scale * 2, _LARGEST_SCALE), scale)),
-                        self._good_steps.assign(tf.where(grows, 0, good)))
+                        self._good_steps.assign(good * tf.cast(~grows, tf.int64)))

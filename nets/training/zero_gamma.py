@@ -29,9 +29,9 @@ def variable_getter(model_name):
                          f'{model_name} do not, or have no layout to tell by.')
     last_gamma = re.compile(rf'(?:.*/)?unit_\d+/[^/]+/{unit.convs[-1]}/BatchNorm/gamma')
 
-    def getter(get, name, *args, **kwargs):
+    def get(getter, name, *args, **kwargs):
         if last_gamma.fullmatch(name):
             kwargs['initializer'] = tf.zeros_initializer()
-        return get(name, *args, **kwargs)
+        return getter(name, *args, **kwargs)
 
-    return getter
+    return get

@@ -2,40 +2,53 @@
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 import tiny_network
 
-from nets import nets_factory
+from nets import layers, resnet_utils
 from nets.training import config, graph
 
-CLASSES = 3
+SIZE, CLASSES = 9, 3
 
 
 def settings(optimizer='momentum', rate=0.05, batch_size=8, **values):
     """A configuration with a fixed rate."""
     return config.TrainConfig(
-        model_name='tiny', data=config.DataConfig(batch_size=batch_size),
+        data=config.DataConfig(batch_size=batch_size),
         optimizer=config.OptimizerConfig(optimizer=optimizer),
         schedule=config.ScheduleConfig(learning_rate_decay_type='fixed', learning_rate=rate), **values)
 
 
+def network(images, is_training=True, weight_decay=0.0):
+    """Two convolutions with batch norm, and a classifier: logits and end points."""
+    arg_scope = resnet_utils.resnet_arg_scope(weight_decay, batch_norm_decay=0.5)
+    batch_norm = slim.arg_scope([slim.batch_norm], is_training=is_training)
+    with slim.arg_scope(arg_scope), batch_norm, tf.variable_scope('net'):
+        net = layers.conv2d(images, 4, 3, stride=2, scope='conv1')
+        net = tf.reduce_mean(layers.conv2d(net, 6, 3, scope='conv2'), [1, 2], keepdims=True)
+        net = layers.conv2d(net, CLASSES, 1, activation_fn=None, normalizer_fn=None, scope='logits')
+        return tf.squeeze(net, [1, 2]), {}
+
+
 def examples(number, seed=0):
-    """Images, float32 `[number, 17, 17, 3]`, that show their labels, int64 `[number]`."""
+    """Images, float32 `[number, 9, 9, 3]`, that show their labels, int64 `[number]`."""
     rng = np.random.RandomState(seed)
     labels = rng.randint(0, CLASSES, number)
-    images = rng.randn(number, tiny_network.SIZE, tiny_network.SIZE, 3)
+    images = rng.randn(number, SIZE, SIZE, 3)
     images[np.arange(number), :, :, labels] += 2
     return images.astype(np.float32), labels
 
 
 class Steps:
-    """A network and a session to train it in.
+    """The network and a session to train it in.
 
     Attributes:
+        config: The `TrainConfig`.
         built: The `TrainGraph`.
         session: The session.
     """
 
-    def __init__(self, config, is_training=True, weights=None, reduce=None, network='tiny', seed=1):
+    def __init__(self, config, is_training=True, weights=None, reduce=None, seed=1, session_config=None):
         """Builds and initializes in the default graph.
 
         Args:
@@ -43,28 +56,25 @@ class Steps:
             is_training: What the network is built with.
             weights: Dict from name to value, as of `variables`; None for random ones.
             reduce: As of `graph.build_train_graph`.
-            network: Name of the network.
             seed: Of the weights.
+            session_config: Of the session.
         """
-        tiny_network.register()
+        self.config = config
         tf.set_random_seed(seed)
-        size = tiny_network.SIZE
-        self._images = tf.placeholder(tf.float32, [None, size, size, 3])
+        self._images = tf.placeholder(tf.float32, [None, SIZE, SIZE, 3])
         self._labels = tf.placeholder(tf.int64, [None])
-        network_fn = nets_factory.get_network_fn(network, CLASSES, config.weight_decay, is_training,
-                                                 batch_norm_decay=0.5)
-        self.built = graph.build_train_graph(config, tiny_network.task_of(network_fn), {
-            'image': self._images, 'label': self._labels}, reduce)
+        task = tiny_network.task_of(lambda images: network(images, is_training, config.weight_decay))
+        self.built = graph.build_train_graph(config, task, {'image': self._images, 'label': self._labels}, reduce)
         initialize = tf.global_variables_initializer(), tf.local_variables_initializer()
-        self.session = tf.Session()
+        self.session = tf.Session(config=session_config)
         self.session.run(initialize)
         self.load(weights or {})
 
     def load(self, values):
         """Sets variables by name."""
-        for one in tf.global_variables():
-            if one.op.name in values:
-                one.load(values[one.op.name], self.session)
+        loaded = [one for one in tf.global_variables() if one.op.name in values]
+        self.session.run([one.initializer for one in loaded], {
+            one.initializer.inputs[1]: values[one.op.name] for one in loaded})
 
     def variables(self):
         """Dict from name to value of all variables that are saved."""
@@ -74,12 +84,17 @@ class Steps:
         """Takes a micro-batch that is not the last one."""
         self._run(self.built.accumulate_op, images, labels)
 
-    def take(self, images, labels):
-        """Takes a step, or the last micro-batch of one; returns its metrics."""
-        return self._run((self.built.metrics, self.built.train_op), images, labels)[0]
+    def take(self, images, labels, *more):
+        """Takes a step, or the last micro-batch of one; returns its metrics.
 
-    def _run(self, fetches, images, labels):
-        return self.session.run(fetches, {self._images: images, self._labels: labels})
+        Args:
+            images: Of the batch, as are `labels`.
+            *more: Options and metadata of the session's run.
+        """
+        return self._run((self.built.metrics, self.built.train_op), images, labels, *more)[0]
+
+    def _run(self, fetches, images, labels, *more):
+        return self.session.run(fetches, {self._images: images, self._labels: labels}, *more)
 
 
 def changed(before, after):

@@ -31,7 +31,7 @@ def _trained(number, weights=None, num_steps=3, is_training=False, **values):
 def test_four_times_eight_is_thirty_two(values):
     expected, start, whole = _trained(1, **values)
     metrics, _, parts = _trained(4, start, **values)
-    assert steps.changed(start, whole) >= {'tiny/conv1/weights', 'tiny/block1/unit_1/bottleneck_v1/conv2/weights'}
+    assert steps.changed(start, whole) >= {'net/conv1/weights', 'net/conv2/BatchNorm/gamma'}
     for name, value in whole.items():
         np.testing.assert_allclose(parts[name], value, rtol=1e-6, atol=1e-6, err_msg=name)
     assert list(metrics[0]) == list(expected[0])
@@ -44,7 +44,7 @@ def test_four_times_eight_is_thirty_two(values):
 def test_statistics_move_with_each_micro_batch(nan_policy):
     # With a rate of 0 the statistics after 4 micro-batches are those after 4 steps.
     _, start, alone = _trained(1, num_steps=1, is_training=True, rate=0.0)
-    name = 'tiny/conv1/BatchNorm/moving_mean'
+    name = 'net/conv1/BatchNorm/moving_mean'
     _, _, parts = _trained(4, start, num_steps=1, is_training=True, rate=0.0, nan_policy=nan_policy)
     with tf.Graph().as_default():
         one = steps.Steps(steps.settings(rate=0.0), True, start)

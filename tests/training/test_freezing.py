@@ -37,6 +37,29 @@ def test_statistics_move_in_trainable_scopes_only():
     assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == 8
 
 
+def test_frozen_scopes_are_taken_from_the_trainable_ones():
+    names = ['net/conv1/weights', 'net/block1/conv1/weights', 'net/block1/conv1/BatchNorm/gamma', 'net/logits/weights']
+    variables = [tf.get_variable(name, [1]) for name in names]
+
+    def chosen(scopes, frozen):
+        return [one.op.name for one in freezing.trainable_variables(variables, scopes, frozen)]
+
+    assert chosen([], ['net/conv1', ' net/block1/ ']) == names[3:]
+    assert chosen(['net/block1', 'net/logits'], ['net/block1/conv1/BatchNorm']) == [names[1], names[3]]
+    with pytest.raises(ValueError, match='--trainable_scopes=net/conv1 and --freeze=net/conv1 leave nothing to train'):
+        chosen(['net/conv1'], ['net/conv1'])
+    with pytest.raises(ValueError, match="--freeze names 'net/conv'.*Did you mean: net/conv1"):
+        chosen([], ['net/conv'])
+
+
+def test_batch_norm_is_frozen_as_a_whole_or_not_at_all():
+    assert not freezing.trains('net/block1/conv1/BatchNorm', (), ('net/block1',))
+    assert not freezing.trains('net/block1/conv1/BatchNorm', ('net/block1',), ('net/block1/conv1',))
+    assert freezing.trains('net/block10/conv1/BatchNorm', (), ('net/block1',))
+    assert freezing.trains('net/block1/conv1/BatchNorm', (), ('net/block1/conv1/BatchNorm/gamma',))
+    assert not freezing.trains('net/block2/conv1/BatchNorm', ('net/block1',), ('net/conv1',))
+
+
 def test_similar_scope_names_are_told_apart():
     assert freezing.trains('net/block1/unit_1/BatchNorm', ['net/block1'])
     assert not freezing.trains('net/block10/unit_1/BatchNorm', ['net/block1'])
@@ -64,13 +87,17 @@ def test_frozen_part_equals_inference_and_the_rest_equals_training(scopes):
     assert same_as_inference == ('tiny/block2' not in scopes)
 
 
-def test_steps_leave_everything_outside_of_the_scopes_as_it_was():
+@pytest.mark.parametrize('tune', [
+    config.FineTuneConfig(trainable_scopes=('tiny/block2', 'tiny/logits')),
+    config.FineTuneConfig(freeze=('tiny/conv1', 'tiny/block1'))])
+@pytest.mark.parametrize('optimizer', ['sgd', 'adamw'])
+def test_steps_leave_everything_outside_of_the_scopes_as_it_was(tune, optimizer):
     tiny_network.register()
-    scopes = ('tiny/block2', 'tiny/logits')
     settings = config.TrainConfig(
-        fine_tune=config.FineTuneConfig(trainable_scopes=scopes),
-        optimizer=config.OptimizerConfig(optimizer='sgd'), schedule=config.ScheduleConfig(learning_rate=0.1))
-    network_fn = nets_factory.get_network_fn('tiny', 3, is_training=freezing.training_mode(scopes))
+        fine_tune=tune, optimizer=config.OptimizerConfig(optimizer=optimizer),
+        schedule=config.ScheduleConfig(learning_rate=0.1))
+    mode = freezing.training_mode(tune.trainable_scopes, tune.freeze)
+    network_fn = nets_factory.get_network_fn('tiny', 3, is_training=mode)
     built = graph.build_train_graph(settings, tiny_network.task_of(network_fn), {
         'image': tf.constant(IMAGES), 'label': tf.constant([0, 1, 2, 0])})
     with tf.Session() as session:
@@ -83,7 +110,7 @@ def test_steps_leave_everything_outside_of_the_scopes_as_it_was():
                                                               strict=True)
                if not np.array_equal(old, new)}
     assert changed
-    assert all(name.startswith(scopes) for name in changed)
+    assert all(name.startswith(('tiny/block2', 'tiny/logits')) for name in changed)
     assert any('/moving_mean' in name for name in changed)
 
 
