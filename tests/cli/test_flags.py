@@ -1,12 +1,14 @@
 """Command lines, without TensorFlow: slim's flags are there, arrive, and are never ignored."""
 
+import dataclasses
+import os
 import subprocess
 import sys
 
 import pytest
 
 from nets.cli import common, evaluate, flag_table, train
-from nets.training import config
+from nets.training import config, recipes
 
 # The flags of slim's scripts.
 SLIM_TRAIN = ['master', 'train_dir', 'num_clones', 'clone_on_cpu', 'worker_replicas', 'num_ps_tasks',
@@ -28,6 +30,9 @@ COMMANDS = {
     'train': (config.TrainConfig(), train.FLAGS, flag_table.TRAIN_UNSUPPORTED, SLIM_TRAIN),
     'evaluate': (config.EvalConfig(), evaluate.FLAGS, flag_table.EVAL_UNSUPPORTED, SLIM_EVAL),
 }
+# Samples of flags that do not take just any text or number.
+CHOICES = {'mixed_precision': ('bfloat16', 'bfloat16'), 'nan_policy': ('skip', 'skip'),
+           'profile_steps': ('10,20', (10, 20)), 'recipe': ('slim', 'slim')}
 
 
 def _run(command, *arguments):
@@ -58,12 +63,12 @@ def test_no_flags_give_the_defaults(command):
 
 @pytest.mark.parametrize('command', COMMANDS)
 def test_every_flag_reaches_the_field_that_it_names(command):
-    samples = {'string': ('abc', 'abc'), 'integer': ('3', 3), 'float': ('0.375', 0.375),
+    samples = {'string': ('abc', 'abc'), 'integer': ('8', 8), 'float': ('0.375', 0.375), 'floats': ('1,2.5', (1, 2.5)),
                'bool': ('true', True),
                'list': ('a/b, c', ('a/b', 'c'))}
     defaults, table, _, _ = COMMANDS[command]
     for flag in table:
-        text, value = samples[flag.kind]
+        text, value = CHOICES.get(flag.name) or samples[flag.kind]
         code, configuration = _run(command, f'--{flag.name}={text}')
         assert code == 0
         reached, default = (common._get(one, flag.target) for one in (configuration, defaults))
@@ -83,6 +88,7 @@ def test_what_cannot_act_is_refused_with_a_reason(command, capsys):
 @pytest.mark.parametrize(('argument', 'message'), [
     ('--learning_rat=1', "Unknown command line flag 'learning_rat'. Did you mean: learning_rate"),
     ('--batch_size=many', 'many'),
+    ('--learning_rate_boundaries=30,sixty', "flag --learning_rate_boundaries=30,sixty: could not convert"),
     ('stray', 'unexpected arguments: stray. Flags are written --name=value.'),
 ])
 def test_wrong_command_line_is_code_2_and_says_what(argument, message, capsys):
@@ -95,6 +101,70 @@ def test_wrong_command_line_is_code_2_and_says_what(argument, message, capsys):
 def test_value_out_of_range_is_code_1_and_one_line(capsys):
     assert _run('train', '--batch_size=0') == (1, None)
     assert capsys.readouterr().err == 'program: error: batch_size must be at least 1; got 0.\n'
+
+
+def _trained(monkeypatch, *arguments):
+    """Exit code and configuration of `train_image_classifier.py`."""
+    seen = []
+    monkeypatch.setattr(train, '_run', lambda configuration, command: seen.append(configuration) or 0)
+    return train.main(['program', *arguments]), seen[0] if seen else None
+
+
+def test_recipe_sets_what_is_not_given_and_says_so(monkeypatch, capsys):
+    code, configuration = _trained(
+        monkeypatch, '--recipe=resnet50_90', '--batch_size=64', '--momentum=0.8', '--max_number_of_steps=10',
+        '--learning_rate_decay_type=cosine', '--nozero_last_gamma')
+    assert code == 0
+    assert configuration.recipe == 'resnet50_90'
+    assert (configuration.optimizer.optimizer, configuration.optimizer.momentum) == ('nesterov', 0.8)
+    assert configuration.schedule.learning_rate == 0.025
+    assert configuration.schedule.learning_rate_decay_type == 'cosine'
+    assert (configuration.max_number_of_steps, configuration.max_number_of_epochs) == (10, None)
+    assert not configuration.zero_last_gamma
+    assert (configuration.data.batch_size, configuration.weight_decay) == (64, 0.0001)
+    said = capsys.readouterr().err
+    assert said.startswith('The recipe resnet50_90 is --')
+    for text in ('--optimizer=nesterov', '--learning_rate=0.025', '--learning_rate_boundaries=30.0,60.0,80.0'):
+        assert text in said.split()
+    assert '--momentum' not in said
+
+
+def test_what_the_recipe_says_gives_the_same_configuration(monkeypatch, capsys):
+    for name in recipes.RECIPES:
+        _, expected = _trained(monkeypatch, f'--recipe={name}')
+        said = capsys.readouterr().err.split()[4:]
+        _, configuration = _trained(monkeypatch, *said)
+        assert dataclasses.replace(configuration, recipe=name) == expected
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--recipe=pizza'], "recipe must be one of slim, resnet50_90, finetune; got 'pizza'."),
+    (['--recipe=finetune', '--batch_size=0'], 'batch_size must be at least 1; got 0.'),
+    (['--learning_rate_decay_type=cosine'], 'learning_rate_decay_type=cosine needs an end'),
+    (['--learning_rate_decay_type=piecewise'], 'needs learning_rate_boundaries, such as 30,60,80.'),
+    (['--max_number_of_epochs=1', '--max_number_of_steps=1'], 'not both; got 1 and 1.0.'),
+    (['--gradient_accumulation=3'], 'batch_size must be a multiple of 3'),
+    (['--mixed_precision=float8'], "mixed_precision must be one of None, float16, bfloat16; got 'float8'."),
+])
+def test_settings_that_cannot_work_are_code_1(arguments, message, monkeypatch, capsys):
+    assert _trained(monkeypatch, *arguments) == (1, None)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('before', 'after'), [
+    ('', '--tf_xla_cpu_global_jit'), ('--x=1', '--x=1 --tf_xla_cpu_global_jit')])
+def test_xla_is_switched_on_before_tensorflow_is_imported(before, after, monkeypatch):
+    class Imported(Exception):
+        pass
+
+    def load_tensorflow():
+        raise Imported(os.environ['TF_XLA_FLAGS'])
+
+    monkeypatch.setenv('TF_XLA_FLAGS', before)
+    monkeypatch.setattr(common, 'load_tensorflow', load_tensorflow)
+    for arguments, expected in (([], before), (['--xla'], after)):
+        with pytest.raises(Imported, match=f'^{expected}$'):
+            train.main(['program', *arguments])
 
 
 def test_flagfile(tmp_path):
