@@ -4,42 +4,50 @@ import math
 
 _WIDTH, _HEIGHT = 520, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30
-_MOST_POINTS = 400
+_MOST_POINTS, _MOST_DOTS = 400, 40
 
 
-def line_chart(points, title):
-    """Draws a curve over training steps.
+def line_chart(curves, title, marked=None):
+    """Draws curves over training steps.
 
     Args:
-        points: List of (step, value), by step; values that are not finite are left out.
-        title: What a screen reader says.
+        curves: List of lists of (step, value), by step; values that are not finite are left out. At most three
+            curves, as the style sheet has as many colours.
+        title: What a screen reader says, without markup.
+        marked: A (step, value) to put a ring around, or None.
 
     Returns:
-        SVG text, or an empty string if fewer than two points are left.
+        SVG text, or an empty string if no point is left.
     """
-    points = _thinned([(x, y) for x, y in points if math.isfinite(y)])
-    if len(points) < 2:
+    curves = [_thinned([(x, y) for x, y in points if math.isfinite(y)]) for points in curves]
+    every = sorted(point for points in curves for point in points)
+    if not every:
         return ''
-    low, high = min(y for _, y in points), max(y for _, y in points)
+    low, high = min(y for _, y in every), max(y for _, y in every)
     ticks = nice_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
-    first, last = points[0][0], points[-1][0]
+    first, last = every[0][0], every[-1][0]
 
-    def place(x, y):
-        across = _LEFT + (x - first) / max(last - first, 1) * (_WIDTH - _LEFT - _RIGHT)
-        return across, _HEIGHT - _BOTTOM - (y - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+    def place(point):
+        x, y = point
+        across = (x - first) / (last - first) if last > first else 0.5
+        return (_LEFT + across * (_WIDTH - _LEFT - _RIGHT),
+                _HEIGHT - _BOTTOM - (y - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM))
 
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title}">']
     for tick in ticks:
-        _, y = place(first, tick)
+        _, y = place((first, tick))
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
                      f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for step in sorted({first, (first + last) // 2, last}):
-        x, _ = place(step, low)
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 10}" '
-                     f'text-anchor="middle">{step:,}</text>')
-    path = ' '.join('{:.1f},{:.1f}'.format(*place(x, y)) for x, y in points)
-    return ''.join(parts) + f'<polyline class="curve" points="{path}"/></svg>'
+    anchors = {(first + last) // 2: 'middle', first: 'start', last: 'end'} if last > first else {first: 'middle'}
+    for step, anchor in sorted(anchors.items()):
+        x, _ = place((step, low))
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 10}" text-anchor="{anchor}">{step:,}</text>')
+    for number, points in enumerate(curves):
+        parts.append(_curve([place(point) for point in points], number))
+    if marked:
+        parts.append('<circle class="mark" cx="{:.1f}" cy="{:.1f}" r="6"/>'.format(*place(marked)))
+    return ''.join(parts) + '</svg>'
 
 
 def nice_ticks(low, high, wanted=4):
@@ -53,13 +61,22 @@ def nice_ticks(low, high, wanted=4):
     Returns:
         List of at least two floats, ascending, 1, 2, 2.5 or 5 times a power of ten apart.
     """
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - abs(low) * 0.1 - 1e-6, high + abs(high) * 0.1 + 1e-6
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
     start, stop = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(start, stop + 1)]
+    return [float(f'{number * step:.12g}') for number in range(start, stop + 1)]
+
+
+def _curve(places, number):
+    """A line through places in pixels; dots, where there are few."""
+    dots = ''.join(f'<circle class="dot curve-{number}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in places)
+    if len(places) == 1:
+        return dots
+    path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in places)
+    return f'<polyline class="curve curve-{number}" points="{path}"/>' + (dots if len(places) <= _MOST_DOTS else '')
 
 
 def _thinned(points):

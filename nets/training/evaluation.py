@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nets.checkpoints import restore
 from nets.inference import engines
-from nets.training import files, inputs, op_errors, report, reporting, tally, thumbnails
+from nets.training import files, inputs, op_errors, report, summaries, tally, terminal, thumbnails
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _count(config, session, tensors, network, task):
     total = math.ceil(task.dataset.num_examples / config.data.batch_size)
     total = min(total, config.max_num_batches or total)
     interactive = sys.stderr.isatty()
-    with tqdm(total=total, desc='evaluating', ncols=reporting.bar_width(), disable=not interactive) as bar:
+    with tqdm(total=total, desc='evaluating', ncols=terminal.bar_width(), disable=not interactive) as bar:
         for done in range(config.max_num_batches or sys.maxsize):
             try:
                 batch = session.run(tensors)
@@ -153,7 +153,7 @@ def _write(config, details, counted):
     with tf.Graph().as_default():
         writer = tf.summary.FileWriter(config.eval_dir)
         # slim's names.
-        writer.add_summary(reporting.scalars({
+        writer.add_summary(summaries.scalars({
             'eval/Accuracy': details['top_1'], 'eval/Recall_5': details['top_5'],
             'eval/loss': details['loss']}), details['global_step'] or 0)
         writer.close()

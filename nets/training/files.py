@@ -75,13 +75,13 @@ def append_json_line(path, record):
 
 
 def read_json_lines(path):
-    """Reads what `append_json_line` wrote; a line that a kill cut off is left out.
+    """Reads what `append_json_line` wrote; a line that a kill cut off, or that is damaged, is left out.
 
     Args:
         path: The file.
 
     Returns:
-        A list of dicts; empty if there is no such file.
+        A list of dicts that have an int `step`; empty if there is no such file.
     """
     if not os.path.exists(path):
         return []
@@ -92,7 +92,7 @@ def read_json_lines(path):
                 record = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(record, dict):
+            if isinstance(record, dict) and isinstance(record.get('step'), int):
                 records.append(record)
     return records
 
@@ -102,8 +102,8 @@ def rewind_json_lines(path, step):
 
     Args:
         path: The file; nothing happens if there is none.
-        step: Records whose `step` is above this are dropped, and so are torn lines.
+        step: Records whose `step` is above this are dropped, and so are damaged lines.
     """
     if os.path.exists(path):
-        kept = [record for record in read_json_lines(path) if record.get('step', 0) <= step]
+        kept = [record for record in read_json_lines(path) if record['step'] <= step]
         write_whole(path, ''.join(json.dumps(record) + '\n' for record in kept))

@@ -24,6 +24,7 @@ from nets.training import (
     saving,
     schedules,
     signals,
+    summaries,
     validation,
 )
 from nets.training.config import micro_batch_size
@@ -239,7 +240,10 @@ class _Saver:
 class _Silence(contextlib.nullcontext):
     """The reporter of workers that have nothing to tell."""
 
-    def step(self, step, values, last=False):
+    summarizes_next = False
+    paused = contextlib.nullcontext
+
+    def step(self, step, values, shown, last=False):
         """Does nothing."""
 
 
@@ -250,28 +254,32 @@ class _Steps:
         self._config = config
         self._workers = workers
         self._votes = agreement.Votes(workers, len(_ballot(None, False)))
+        self._summaries = summaries.StepSummaries(config, built.images, built.gradients)
         told = {'names': batch['name'], 'wait': batch['wait']}
         self._accumulate = told, built.accumulate_op
-        self._step = told, built.metrics, self._votes.fetch, built.train_op, advance
+        self._step = told, built.metrics, self._votes.fetch, self._summaries.fetches, built.train_op, advance
 
-    def take(self, session, ballot):
+    def take(self, session, ballot, summarize):
         """Takes one step.
 
         Args:
             session: The session.
             ballot: Function that returns `_ballot` of this worker.
+            summarize: Whether to make images and histograms for TensorBoard, if there shall be any.
 
         Returns:
-            Dict of floats, the metrics and `data_wait` in seconds; the names of the images; and the sums of the votes
-            of all workers.
+            Dict of floats, the metrics and `data_wait` in seconds; the names of the images; the sums of the votes of
+            all workers; and a list of serialized summaries.
         """
         parts = [session.run(self._accumulate)[0] for _ in range(self._config.gradient_accumulation - 1)]
-        last, metrics, votes, _, _ = session.run(self._step, self._votes.feed(ballot))
+        feed = {**self._votes.feed(ballot), **self._summaries.feed(summarize)}
+        last, metrics, votes, shown, _, _ = session.run(self._step, feed)
+        shown = self._summaries.of_step(session, shown) if summarize else []
         parts.append(last)
         values = {key: float(value) for key, value in metrics.items()}
         values['data_wait'] = float(sum(part['wait'] for part in parts))
         names = [os.fsdecode(name) for part in parts for name in part['names']]
-        return values, names, self._votes.sums(votes, ballot)
+        return values, names, self._votes.sums(votes, ballot), shown
 
 
 def _ballot(stop, pause):
@@ -296,15 +304,16 @@ def _run(config, workers, session, steps, saver, reporter, request, step):
         step += 1
         with _plain_errors(), workers.noticing_loss(
                 f'Training stopped at step {step}', f'Start all workers again; they go on from {saver.last}.'):
-            values, names, votes = steps.take(session, ballot)
+            values, names, votes, shown = steps.take(session, ballot, reporter.summarizes_next)
         loss, stopped_by = values['loss'], _stopped_by(votes)
         if not math.isfinite(loss) and 'skipped' not in values:
             what = f'the loss is {loss}, with the images {", ".join(names[:20])}'
             raise FloatingPointError(saving.diverged(step, what, saver.last))
-        reporter.step(step, values, last=step >= limit or stopped_by is not None)
+        reporter.step(step, values, shown, last=step >= limit or stopped_by is not None)
         if votes[-1]:
-            saver.save(session, step)
-            saver.validate(step)
+            with reporter.paused():
+                saver.save(session, step)
+                saver.validate(step)
         if workers.num_workers == 1:  # nobody else has to know
             stopped_by = request.signal
     return step, loss, stopped_by

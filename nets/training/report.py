@@ -1,13 +1,12 @@
 """The page that shows an evaluation: one HTML file that needs nothing else."""
 
 import base64
-import html
 
 import numpy as np
 
 from nets.data import images
-from nets.training import charts
-from nets.training.report_style import STYLE
+from nets.training import report_parts
+from nets.training.report_parts import escape, percent, section
 
 _MOST_CELLS = 40
 _MOST_PAIRS = 10
@@ -26,34 +25,15 @@ def page(details, metrics, mistakes, pictures):
     Returns:
         The text of the HTML file; names of classes and images are escaped.
     """
-    title = f'{details["model_name"]} on {details["dataset_name"]}/{details["dataset_split_name"]}'
-    sections = [_head(details, title), _tiles(details), _curves(metrics), _classes(details),
-                _confusion(details), _mistakes(details, mistakes, pictures), _skipped(details)]
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{_escape(title)}</title><style>{STYLE}</style></head><body><main>\n'
-            + '\n'.join(section for section in sections if section) + '\n</main></body></html>\n')
-
-
-def _escape(text):
-    """Text for HTML; bytes are read as UTF-8."""
-    return html.escape(text.decode('utf-8', 'replace') if isinstance(text, bytes) else str(text))
-
-
-def _percent(share):
-    """A share as text, rounded to hundredths of a percent; a dash for None."""
-    return '–' if share is None else f'{share * 100:.2f} %'
-
-
-def _section(title, body, note=''):
-    note = f'<p class="note">{note}</p>' if note else ''
-    return f'<section><h2>{title}</h2>{note}{body}</section>'
+    name = f'{details["model_name"]} on {details["dataset_name"]}/{details["dataset_split_name"]}'
+    return report_parts.page(name, [
+        _head(details, name), _tiles(details), section('Training', report_parts.training_curves(metrics)),
+        _classes(details), _confusion(details), _mistakes(details, mistakes, pictures), _skipped(details)])
 
 
 def _head(details, title):
     step = '' if details['global_step'] is None else f' · step {details["global_step"]:,}'
-    return (f'<header><h1>{_escape(title)}</h1><p class="note">{_escape(details["checkpoint_path"])}{step} · '
-            f'{_escape(details["evaluated_at"])}</p></header>')
+    return report_parts.head(title, f'{details["checkpoint_path"]}{step} · {details["evaluated_at"]}')
 
 
 def _tiles(details):
@@ -61,24 +41,10 @@ def _tiles(details):
     skipped = f', {details["num_skipped"]:,} skipped' if details['num_skipped'] else ''
     top_k = min(5, details['num_classes'])
     wrong = round((1 - details['top_1']) * details['num_examples'])
-    rows = ((_percent(details['top_1']), 'top-1 accuracy'),
-            (_percent(details['top_5']), f'top-{top_k} accuracy'),
-            (f'{details["loss"]:.4f}', 'loss (cross entropy, nats)'),
-            (f'{details["num_examples"]:,}', f'images{skipped}'), (f'{wrong:,}', 'mistakes'))
-    return '<div class="tiles">' + ''.join(
-        f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for value, name in rows) + '</div>'
-
-
-def _curves(metrics):
-    """Loss, learning rate and speed of the training run."""
-    wanted = (('cross_entropy', 'Cross entropy (training)'), ('loss', 'Total loss (training)'),
-              ('learning_rate', 'Learning rate'), ('images_per_sec', 'Images per second'))
-    figures = []
-    for key, name in wanted:
-        chart = charts.line_chart([(one['step'], one[key]) for one in metrics if key in one], name)
-        if chart:
-            figures.append(f'<figure><figcaption>{name}</figcaption>{chart}</figure>')
-    return _section('Training', f'<div class="figures">{"".join(figures)}</div>') if figures else ''
+    return report_parts.tiles([
+        (percent(details['top_1']), 'top-1 accuracy'), (percent(details['top_5']), f'top-{top_k} accuracy'),
+        (f'{details["loss"]:.4f}', 'loss (cross entropy, nats)'),
+        (f'{details["num_examples"]:,}', f'images{skipped}'), (f'{wrong:,}', 'mistakes')])
 
 
 def _classes(details):
@@ -87,12 +53,12 @@ def _classes(details):
     rows = sorted((accuracy, name, total) for accuracy, name, total in
                   zip(details['per_class_accuracy'], details['class_names'], totals, strict=True) if total)
     bars = ''.join(
-        f'<div class="name" title="{_escape(name)}">{_escape(name)}</div>'
+        f'<div class="name" title="{escape(name)}">{escape(name)}</div>'
         f'<div class="bar"><i style="width:{accuracy * 100:.2f}%"></i></div>'
-        f'<div class="number">{_percent(accuracy)}</div><div class="number note">{total:,}</div>'
+        f'<div class="number">{percent(accuracy)}</div><div class="number note">{total:,}</div>'
         for accuracy, name, total in rows[:_MOST_BARS])
     note = f'The {_MOST_BARS} worst of {len(rows)} classes.' if len(rows) > _MOST_BARS else 'The worst first.'
-    return _section('Accuracy of each class', f'<div class="bars">{bars}</div>', note)
+    return section('Accuracy of each class', f'<div class="bars">{bars}</div>', note)
 
 
 def _confusion(details):
@@ -101,17 +67,17 @@ def _confusion(details):
     body = _matrix_table(matrix, details) if len(matrix) <= _MOST_CELLS else _matrix_picture(matrix)
     off = matrix - np.diag(np.diagonal(matrix))
     order = [place for place in np.argsort(-off, axis=None, kind='stable')[:_MOST_PAIRS] if off.flat[place]]
-    names = [_escape(name) for name in details['class_names']]
+    names = [escape(name) for name in details['class_names']]
     pairs = ''.join(f'<li><b>{off[row, column]:,}</b> × {names[row]} taken for {names[column]}</li>'
                     for row, column in (divmod(place, len(matrix)) for place in order))
     pairs = f'<div><h3>Most often confused</h3><ol class="pairs">{pairs}</ol></div>' if pairs else ''
-    return _section('Confusion matrix', f'<div class="side"><div class="scroll">{body}</div>{pairs}</div>',
-                    'Rows: the true class. Columns: what the network said.')
+    return section('Confusion matrix', f'<div class="side"><div class="scroll">{body}</div>{pairs}</div>',
+                   'Rows: the true class. Columns: what the network said.')
 
 
 def _matrix_table(matrix, details):
     """A table whose cells are as dark as their share of the row."""
-    names = [_escape(name) for name in details['class_names']]
+    names = [escape(name) for name in details['class_names']]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     head = ''.join(f'<th scope="col"><span>{name}</span></th>' for name in names)
     rows = []
@@ -140,12 +106,12 @@ def _mistakes(details, mistakes, pictures):
     names = details['class_names']
     cards = ''.join(
         f'<figure class="card"><img alt="" src="{_data_url(picture)}">'
-        f'<figcaption><span class="true">{_escape(names[one.label])}</span> taken for '
-        f'<span class="false">{_escape(names[one.predicted])}</span><br>{_percent(one.confidence)} sure'
-        f'<br><small title="{_escape(one.name)}">{_escape(_short(one.name))}</small></figcaption></figure>'
+        f'<figcaption><span class="true">{escape(names[one.label])}</span> taken for '
+        f'<span class="false">{escape(names[one.predicted])}</span><br>{percent(one.confidence)} sure'
+        f'<br><small title="{escape(one.name)}">{escape(_short(one.name))}</small></figcaption></figure>'
         for one, picture in zip(mistakes, pictures, strict=True))
-    return _section('Worst mistakes', f'<div class="cards">{cards}</div>' if cards else '<p>None at all.</p>',
-                    'The most confident first.' if cards else '')
+    return section('Worst mistakes', f'<div class="cards">{cards}</div>' if cards else '<p>None at all.</p>',
+                   'The most confident first.' if cards else '')
 
 
 def _short(name):
@@ -158,9 +124,8 @@ def _skipped(details):
     """The images that could not be decoded."""
     if not details['skipped']:
         return ''
-    rows = ''.join(f'<li>{_escape(name)}</li>' for name in details['skipped'][:100])
-    return _section('Skipped images', f'<ul>{rows}</ul>', f'{len(details["skipped"]):,} could not be '
-                                                          'decoded.')
+    rows = ''.join(f'<li>{escape(name)}</li>' for name in details['skipped'][:100])
+    return section('Skipped images', f'<ul>{rows}</ul>', f'{len(details["skipped"]):,} could not be decoded.')
 
 
 def _data_url(png):

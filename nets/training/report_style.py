@@ -2,9 +2,11 @@
 
 STYLE = """
 :root { color-scheme: light dark; --back: #fbfbfa; --card: #ffffff; --ink: #1d1f24; --soft: #676d78;
-  --line: #e3e4e8; --blue: 43, 103, 196; --red: 200, 54, 44; }
+  --line: #e3e4e8; --blue: 43, 103, 196; --red: 200, 54, 44;
+  --gold: 190, 120, 10; }
 @media (prefers-color-scheme: dark) { :root { --back: #14161a; --card: #1c1f25; --ink: #e8eaee; --soft:
-  #9aa1ad; --line: #30343d; --blue: 104, 158, 240; --red: 240, 108, 96; } }
+  #9aa1ad; --line: #30343d; --blue: 104, 158, 240; --red: 240, 108, 96;
+  --gold: 226, 170, 70; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -24,7 +26,12 @@ section { margin-top: 20px; background: var(--card); border: 1px solid var(--lin
 figure { margin: 0; } figcaption { font-size: 13px; color: var(--soft); }
 svg { width: 100%; height: auto; display: block; }
 .grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 11px; }
-.curve { fill: none; stroke: rgb(var(--blue)); stroke-width: 1.8; stroke-linejoin: round; }
+.curve { fill: none; stroke: rgb(var(--hue)); stroke-width: 1.8; stroke-linejoin: round; }
+.curve-0 { --hue: var(--blue); } .curve-1 { --hue: var(--gold); } .dot { fill: rgb(var(--hue)); }
+.mark { fill: none; stroke: rgb(var(--red)); stroke-width: 1.8; }
+.legend { margin-left: 12px; white-space: nowrap; }
+.legend i { display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 5px;
+  vertical-align: middle; background: rgb(var(--hue)); }
 .bars { display: grid; grid-template-columns: minmax(40px, max-content) 1fr max-content max-content;
   gap: 4px 12px; align-items: center; }
 .bars .name { max-width: 240px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -42,6 +49,13 @@ table.matrix { border-collapse: separate; border-spacing: 2px; font-size: 13px;
 .matrix .right { background: rgba(var(--blue), calc(var(--share) * .85 + .05)); }
 .matrix .wrong { background: rgba(var(--red), calc(var(--share) * .9)); }
 .matrix .strong { color: #fff; } @media (prefers-color-scheme: dark) { .matrix .strong { color: #10131a; } }
+table.list { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+.list th, .list td { text-align: left; vertical-align: top; padding: 5px 24px 5px 0;
+  border-top: 1px solid var(--line); }
+.list th { font-weight: 500; } .list th, .list td:first-child { color: var(--soft); }
+.list td { overflow-wrap: anywhere; } .list tr:first-child > * { border-top: 0; }
+details { margin-top: 10px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; }
+pre { margin: 8px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; }
 img.matrix { width: 100%; max-width: 720px; image-rendering: pixelated; border: 1px solid var(--line); }
 .pairs { margin: 0; padding-left: 22px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; }

@@ -166,8 +166,8 @@ def test_divergence_names_step_and_last_good_checkpoint(tmp_path, images, save_i
 def test_sigterm_ends_the_step_saves_and_gives_the_handlers_back(tmp_path, images, monkeypatch):
     report = reporting.Reporter.step
 
-    def step(self, step, values, last=False):
-        report(self, step, values, last)
+    def step(self, step, *values, **kwargs):
+        report(self, step, *values, **kwargs)
         if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -101,7 +101,8 @@ def test_many_classes_become_a_picture_and_the_worst_are_listed():
     assert len(page) < 100_000
 
 
-@pytest.mark.parametrize(('low', 'high'), [(0, 1), (0.031, 0.87), (-3, 4e5), (1e-9, 2e-9), (5, 5), (0, 0)])
+@pytest.mark.parametrize(('low', 'high'), [
+    (0, 1), (0.031, 0.87), (-3, 4e5), (1e-9, 2e-9), (5, 5), (0, 0), (1e-17, 3e-17), (1, 1 + 1e-15)])
 def test_ticks_enclose_the_range_in_round_even_steps(low, high):
     ticks = charts.nice_ticks(low, high)
     assert ticks[0] <= low
@@ -112,13 +113,20 @@ def test_ticks_enclose_the_range_in_round_even_steps(low, high):
 
 
 def test_curve_goes_through_its_points_and_ends_at_the_last():
-    chart = charts.line_chart([(0, 0.0), (5, float('nan')), (10, 1.0)], 'loss')
-    points = [tuple(map(float, pair.split(','))) for pair in re.search(r'points="(.+?)"',
-                                                                       chart).group(1).split()]
+    chart = charts.line_chart([[(0, 0.0), (5, float('nan')), (10, 1.0)]], 'loss')
+    points = [tuple(map(float, pair.split(','))) for pair in re.search(r'points="(.+?)"', chart).group(1).split()]
     assert len(points) == 2
     assert points[0][0] < points[1][0]
     assert points[0][1] > points[1][1]
-    many = charts.line_chart([(step, float(step)) for step in range(100_001)], 'loss')
+    many = charts.line_chart([[(step, float(step)) for step in range(100_001)]], 'loss')
     assert len(re.search(r'points="(.+?)"', many).group(1).split()) <= 400
     assert '100,000</text>' in many
-    assert charts.line_chart([(0, 1.0)], 'loss') == ''
+    assert charts.line_chart([[], [(0, float('inf'))]], 'loss') == ''
+
+
+def test_chart_of_one_point_is_a_dot_in_the_middle_and_the_marked_one_has_a_ring():
+    chart = charts.line_chart([[(7, 0.25)]], 'top-1', (7, 0.25))
+    dot, ring = (re.search(rf'class="{name}[^"]*" cx="(.+?)" cy="(.+?)"', chart).groups() for name in ('dot', 'mark'))
+    assert dot == ring
+    assert float(dot[0]) == pytest.approx((56 + 520 - 12) / 2)
+    assert 'polyline' not in chart

@@ -1,4 +1,4 @@
-"""What a run tells: steps, speed and time left by a clock under our control."""
+"""What a run tells: steps, speed, waiting and time left by a clock under our control."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ import logging
 import pytest
 import tensorflow.compat.v1 as tf
 
-from nets.training import config, reporting
+from nets.training import config, reporting, summaries
 
 
 class Clock:
@@ -17,8 +17,8 @@ class Clock:
         return self.now
 
 
-def _values(loss):
-    return {'loss': loss, 'cross_entropy': loss / 2, 'learning_rate': 0.1}
+def _values(loss, data_wait=0.0, **values):
+    return {'loss': loss, 'cross_entropy': loss / 2, 'learning_rate': 0.1, 'data_wait': data_wait, **values}
 
 
 def _config(tmp_path, **values):
@@ -28,7 +28,10 @@ def _config(tmp_path, **values):
 
 
 def _records(tmp_path):
-    return [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    def refuse(text):
+        raise ValueError(f'{text} is not JSON')
+
+    return [json.loads(line, parse_constant=refuse) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
 
 
 def _events(tmp_path):
@@ -37,17 +40,32 @@ def _events(tmp_path):
             if event.summary.value]
 
 
-def test_lines_and_records_come_every_n_steps_with_speed_and_time_left(tmp_path, caplog):
+def test_lines_and_records_come_every_n_steps_with_speed_waiting_and_time_left(tmp_path, caplog):
     clock = Clock()
     with caplog.at_level(logging.INFO), reporting.Reporter(
             _config(tmp_path, max_number_of_steps=20), 0, interactive=False, clock=clock) as reporter:
         for step in range(1, 11):
             clock.now += 2
-            reporter.step(step, _values(step))
+            reporter.step(step, _values(step, 0.5 if step < 6 else 1.5))
     assert [record['step'] for record in _records(tmp_path)] == [5, 10]
     assert [record['images_per_sec'] for record in _records(tmp_path)] == [2.0, 2.0]
+    assert [record['data_wait'] for record in _records(tmp_path)] == [0.25, 0.75]
     assert _records(tmp_path)[1]['loss'] == 10
-    assert caplog.messages[1] == 'step 10/20  loss 10.0000  rate 0.1  2 images/s  0:00:20 left'
+    assert caplog.messages[1] == ('step 10/20  loss 10.0000  2 images/s  data wait 75%  rate 0.1  0:00:20 left')
+
+
+def test_all_metrics_are_recorded_and_those_that_are_no_numbers_as_null(tmp_path, caplog):
+    clock = Clock()
+    with caplog.at_level(logging.INFO), reporting.Reporter(
+            _config(tmp_path), 0, interactive=False, clock=clock) as reporter:
+        clock.now += 1
+        reporter.step(1, _values(float('nan'), gradient_norm=float('inf'), loss_scale=1024.0, skipped=3.0), last=True)
+    record, = _records(tmp_path)
+    assert (record['loss'], record['gradient_norm'], record['loss_scale'], record['skipped']) == (None, None, 1024, 3)
+    assert caplog.messages[0].endswith('3 skipped')
+    (step, tags), = _events(tmp_path)
+    assert step == 1
+    assert tags.keys() == {'learning_rate', 'loss_scale', 'skipped', 'images/sec', 'data_wait', 'global_step/sec'}
 
 
 def test_last_step_is_reported_in_any_case_and_once(tmp_path):
@@ -68,15 +86,23 @@ def test_resumed_run_drops_the_records_that_it_writes_again(tmp_path):
     assert [(record['step'], record['loss']) for record in _records(tmp_path)] == [(5, 1.0), (10, 2.0)]
 
 
-def test_summaries_come_by_the_clock_and_at_the_end(tmp_path):
+def test_summaries_come_by_the_clock_and_at_the_end_and_are_announced(tmp_path):
     clock = Clock()
-    with reporting.Reporter(_config(tmp_path, save_summaries_secs=10), 0, interactive=False,
+    announced = []
+    with reporting.Reporter(_config(tmp_path, save_summaries_secs=10, max_number_of_steps=8), 0, interactive=False,
                             clock=clock) as reporter:
         for step in range(1, 9):
+            shown = []
+            if reporter.summarizes_next:
+                announced.append(step)
+                shown = [summaries.scalars({'more': step}).SerializeToString()]
             clock.now += 3
-            reporter.step(step, _values(step), last=step == 8)
+            reporter.step(step, _values(step), shown, last=step == 8)
     events = _events(tmp_path)
-    assert [step for step, _ in events] == [4, 8]
+    assert announced == [5, 8]
+    assert [step for step, tags in events if 'more' in tags] == announced
+    events = [(step, tags) for step, tags in events if 'total_loss' in tags]
+    assert [step for step, _ in events] == announced
     assert events[1][1]['total_loss'] == 8
     assert events[1][1]['learning_rate'] == pytest.approx(0.1)
     assert events[1][1]['losses/cross_entropy'] == 4
@@ -84,11 +110,14 @@ def test_summaries_come_by_the_clock_and_at_the_end(tmp_path):
 
 
 def test_terminal_gets_a_bar_with_speed_loss_and_time_left(tmp_path, capsys):
-    with reporting.Reporter(_config(tmp_path, max_number_of_steps=5), 0, interactive=True) as reporter:
+    clock = Clock()
+    with reporting.Reporter(_config(tmp_path, max_number_of_steps=5), 0, interactive=True, clock=clock) as reporter:
         for step in range(1, 6):
-            reporter.step(step, _values(0.5), last=step == 5)
+            clock.now += 0.5
+            reporter.step(step, _values(0.5, 0.1), last=step == 5)
     shown = capsys.readouterr().err.replace('\r', '\n').splitlines()[-1]
+    assert len(shown) <= 80
     assert '100%' in shown
     assert '5/5' in shown
-    assert 'images/s, loss 0.5000' in shown
+    assert 'loss 0.5000, 8 images/s, data wait 20%, rate 0.1' in shown
     assert '<00:00' in shown
