@@ -32,6 +32,7 @@ _ROWS = [
     (resnet_keras, 'resnet_keras_', ['50', '101', '152'], Preset(224, 'caffe', 0)),
     (resnet_keras, 'resnet_keras_v2_', ['50', '101', '152'], Preset(224, 'inception', 0)),
     (resnet_keras, 'resnext_keras_', ['50_32x4d'], Preset(224, 'torchvision', 0)),
+    # Not to the digit; `nets convert` writes NVIDIA's own means and deviations beside the weights.
     (resnet_nvidia, 'resnet_nvidia_', ['50', '50_2019'], Preset(224, 'torchvision', 0)),
     (resnet_nvidia, 'resnext_nvidia_', ['101_32x4d'], Preset(224, 'torchvision', 0)),
     (resnet_nvidia, 'se_resnext_nvidia_', ['101_32x4d'], Preset(224, 'torchvision', 0)),

@@ -9,7 +9,8 @@ sides, and the pool `SAME`. The decay of batch normalisation is 0.9 there, an ar
     with slim.arg_scope(resnet_nvidia.resnet_arg_scope(batch_norm_decay=0.9)):
         logits, end_points = resnet_nvidia.resnet_nvidia_50(images, num_classes=1001, is_training=False)
 
-They have 1001 logits for the 1000 classes, numbered from 0 without a background class: the last is never trained.
+They have 1001 logits for the 1000 classes, numbered from 0 without a background class: the last is never trained. At a
+smaller output stride `SAME` padding moves features by up to a pixel for each stride that saw an even size.
 """
 
 import functools

@@ -140,7 +140,7 @@ def _plan(weights, kind, target, network, moving_averages, renames):
     if kind == 'slim' and target == 'slim' and not moving_averages:
         return _copied(weights, network, renames)
     if network is None:
-        raise ValueError(f'The network must be named, such as resnet_v15_50, unless a checkpoint is copied as it is; '
+        raise ValueError('The network must be named, such as resnet_v15_50, unless a checkpoint is copied as it is; '
                          f'{weights.path} is {_described(weights, kind)}.')
     if kind == 'slim':
         return _from_slim(weights, target, network, moving_averages, renames)

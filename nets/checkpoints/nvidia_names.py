@@ -6,7 +6,7 @@ checkpoint. Layers have the names that `tf.layers` and `tf.contrib.layers` give 
 are variables of their own. Kernels are `[height, width, channels / groups, filters]`, as ours, in whatever layout the
 images were. The newer networks count blocks and units from 0, the older one from 1, and in its third block from 2.
 
-    origin, scope = find(names)                                # 'nvidia', 'resnet50/'
+    origin, scope = find(names)                                       # 'nvidia', 'resnet50/'
     slim_name('btlnck_block_1_0/bottleneck_2/conv2d/kernel', origin)  # 'block2/unit_1/bottleneck_v1/conv2/weights'
 """
 
@@ -125,7 +125,7 @@ def nvidia_name(name, origin, grouped=False):
     match = _SLIM_UNIT.fullmatch(name)
     theirs = (_INSIDE_BACK if match else _OUTSIDE_BACK).get(match.group(3) if match else name)
     if not theirs:
-        raise ValueError(f'NVIDIA\'s networks have no variable for {name!r}.')
+        raise ValueError(f"NVIDIA's networks have no variable for {name!r}.")
     if not match:
         return theirs
     if grouped:

@@ -2,6 +2,8 @@
 
 import collections
 
+import numpy as np
+
 from nets.checkpoints import nvidia_names
 
 # Of ConvNets/utils/data_utils.py (the last deviation is 57.385 there, not 57.375) and RN50v1.5/utils/data_utils.py.
@@ -15,7 +17,7 @@ _PRESETS = {
 _DALI = ('Weights that were trained with --use_dali want other numbers: --preset means=[121,115,100] '
          '--preset deviations=[70,68,71].')
 # ConvNets/main.py and utils/image_processing.py: labels are slim's less 1.
-_CLASSES = ('Classes are numbered from 0, without a background class: of the 1001 logits the last was never trained.')
+_CLASSES = 'Classes are numbered from 0, without a background class: of the 1001 logits the last was never trained.'
 _SHOWN = 20
 
 
@@ -37,7 +39,7 @@ def read(weights):
     names, others = nvidia_names.split(weights.shapes, scope)
     arrays = {name[len(scope):]: weights.read(name) for name in names}
     notes = [_left_out(others)] if others else []
-    notes += [_CLASSES] if len(arrays.get('output/dense/bias', ())) == 1001 else []
+    notes += [_CLASSES] * (np.shape(arrays.get('output/dense/bias')) == (1001,))
     return arrays, notes + [_DALI] * (origin == 'nvidia_2019')
 
 
