@@ -33,6 +33,8 @@ COMMANDS = {
 # Samples of flags that do not take just any text or number.
 CHOICES = {'mixed_precision': ('bfloat16', 'bfloat16'), 'nan_policy': ('skip', 'skip'),
            'profile_steps': ('10,20', (10, 20)), 'recipe': ('slim', 'slim')}
+# Other arguments that a flag cannot go without.
+NEEDED = {'learning_rate_values': ['--learning_rate_boundaries=1,2']}
 
 
 def _run(command, *arguments):
@@ -69,7 +71,7 @@ def test_every_flag_reaches_the_field_that_it_names(command):
     defaults, table, _, _ = COMMANDS[command]
     for flag in table:
         text, value = CHOICES.get(flag.name) or samples[flag.kind]
-        code, configuration = _run(command, f'--{flag.name}={text}')
+        code, configuration = _run(command, f'--{flag.name}={text}', *NEEDED.get(flag.name, []))
         assert code == 0
         reached, default = (common._get(one, flag.target) for one in (configuration, defaults))
         assert reached == value != default, flag.name
