@@ -3,11 +3,11 @@
 import math
 
 _WIDTH, _HEIGHT = 520, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 30
 _MOST_POINTS, _MOST_DOTS = 400, 40
 
 
-def line_chart(curves, title, marked=None):
+def line_chart(curves, title, marked=None, base=None):
     """Draws curves over training steps.
 
     Args:
@@ -15,6 +15,7 @@ def line_chart(curves, title, marked=None):
             curves, as the style sheet has as many colours.
         title: What a screen reader says, without markup.
         marked: A (step, value) to put a ring around, or None.
+        base: A value that the axis shows in any case, or None.
 
     Returns:
         SVG text, or an empty string if no point is left.
@@ -23,7 +24,8 @@ def line_chart(curves, title, marked=None):
     every = sorted(point for points in curves for point in points)
     if not every:
         return ''
-    low, high = min(y for _, y in every), max(y for _, y in every)
+    values = [y for _, y in every] + ([] if base is None else [base])
+    low, high = min(values), max(values)
     ticks = nice_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     first, last = every[0][0], every[-1][0]

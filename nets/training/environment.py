@@ -29,7 +29,7 @@ def describe():
         'folder': os.getcwd(),
         'git commit': _git_commit(),
         'variables': ', '.join(variables),
-        'begun': datetime.datetime.now(datetime.timezone.utc).isoformat(' ', 'seconds'),
+        'begun': f'{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M:%S} UTC',
         'nets': nets.__version__,
         'TensorFlow': tf.__version__,
         'tf-slim': _version('tf-slim'),

@@ -6,11 +6,11 @@ import math
 from nets.training import charts
 from nets.training.report_style import STYLE
 
-# caption, key of the record, factor
-_METRICS = (('Total loss', 'loss', 1), ('Learning rate', 'learning_rate', 1),
-            ('Images per second', 'images_per_sec', 1), ('Time waiting for data in %', 'data_wait', 100),
-            ('Norm of the gradients', 'gradient_norm', 1), ('Loss scale', 'loss_scale', 1),
-            ('Skipped steps', 'skipped', 1))
+# caption, key of the record, factor, base of the chart
+_METRICS = (('Total loss', 'loss', 1, None), ('Learning rate', 'learning_rate', 1, None),
+            ('Images per second', 'images_per_sec', 1, 0), ('Time waiting for data in %', 'data_wait', 100, 0),
+            ('Norm of the gradients', 'gradient_norm', 1, 0), ('Loss scale', 'loss_scale', 1, 0),
+            ('Skipped steps', 'skipped', 1, 0))
 
 
 def page(title, sections):
@@ -88,14 +88,14 @@ def training_curves(metrics, evaluations=(), best=None):
         _figure('Cross entropy in nats', [series(metrics, 'cross_entropy'), series(evaluations, 'loss')],
                 ('training', 'evaluation')),
         _figure('Accuracy in % (evaluation)', accuracies, ('top-1, the best in a ring', 'top-5'), ring),
-        *[_figure(caption, [series(metrics, key, factor)]) for caption, key, factor in _METRICS]]
+        *[_figure(caption, [series(metrics, key, factor)], base=base) for caption, key, factor, base in _METRICS]]
     figures = ''.join(figures)
     return f'<div class="figures">{figures}</div>' if figures else ''
 
 
-def _figure(caption, curves, names=(), marked=None):
+def _figure(caption, curves, names=(), marked=None, base=None):
     """A chart with its caption; nothing if it is empty."""
-    chart = charts.line_chart(curves, caption, marked)
+    chart = charts.line_chart(curves, caption, marked, base)
     legend = ''.join(f' <span class="legend"><i class="curve-{number}"></i>{name}</span>'
                      for number, (name, points) in enumerate(zip(names, curves, strict=False)) if points)
     return chart and f'<figure><figcaption>{caption}{legend}</figcaption>{chart}</figure>'

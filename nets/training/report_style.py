@@ -26,6 +26,7 @@ section { margin-top: 20px; background: var(--card); border: 1px solid var(--lin
 figure { margin: 0; } figcaption { font-size: 13px; color: var(--soft); }
 svg { width: 100%; height: auto; display: block; }
 .grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 11px; }
+@media (max-width: 600px) { .tick { font-size: 15px; } }
 .curve { fill: none; stroke: rgb(var(--hue)); stroke-width: 1.8; stroke-linejoin: round; }
 .curve-0 { --hue: var(--blue); } .curve-1 { --hue: var(--gold); } .dot { fill: rgb(var(--hue)); }
 .mark { fill: none; stroke: rgb(var(--red)); stroke-width: 1.8; }
@@ -50,10 +51,12 @@ table.matrix { border-collapse: separate; border-spacing: 2px; font-size: 13px;
 .matrix .wrong { background: rgba(var(--red), calc(var(--share) * .9)); }
 .matrix .strong { color: #fff; } @media (prefers-color-scheme: dark) { .matrix .strong { color: #10131a; } }
 table.list { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-.list th, .list td { text-align: left; vertical-align: top; padding: 5px 24px 5px 0;
+.list th, .list td { text-align: left; vertical-align: top; padding: 5px 20px 5px 0;
   border-top: 1px solid var(--line); }
 .list th { font-weight: 500; } .list th, .list td:first-child { color: var(--soft); }
-.list td { overflow-wrap: anywhere; } .list tr:first-child > * { border-top: 0; }
+.list td { overflow-wrap: anywhere; min-width: 64px; } .list td:first-child { min-width: 112px; }
+.list.whole td { white-space: nowrap; min-width: 0; }
+.list tr:first-child > * { border-top: 0; }
 details { margin-top: 10px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 pre { margin: 8px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; }
 img.matrix { width: 100%; max-width: 720px; image-rendering: pixelated; border: 1px solid var(--line); }

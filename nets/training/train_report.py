@@ -78,7 +78,7 @@ def page(config, metrics, evaluations, best, checkpoints, environment, error=Non
         section('Ended by an error', failure),
         section('Curves', report_parts.training_curves(metrics, evaluations, best)),
         _recipe(config), section('Checkpoints', _checkpoints(config, checkpoints, best)),
-        section('Environment', _table(('', ''), environment.items()), 'Of the process that wrote this.')])
+        section('Environment', _table((), environment.items()), 'Of the process that wrote this.')])
 
 
 def _tiles(config, metrics, best):
@@ -132,14 +132,14 @@ def _checkpoints(config, checkpoints, best):
     rows = []
     for one in checkpoints:
         mark = 'best' if best and one.step == best.get('step') else ''
-        rows.append((os.path.relpath(one.prefix, config.train_dir), '–' if one.step is None else f'{one.step:,}',
-                     f'{one.written:%Y-%m-%d %H:%M:%S} UTC', f'{one.size / 1e6:,.1f} MB', mark))
-    return _table(('checkpoint', 'step', 'written', 'size', ''), rows)
+        rows.append(('–' if one.step is None else f'{one.step:,}', mark, f'{one.size / 1e6:,.1f} MB',
+                     f'{one.written:%Y-%m-%d %H:%M:%S}', os.path.relpath(one.prefix, config.train_dir)))
+    return _table(('step', '', 'size', 'written (UTC)', 'files'), rows, 'list whole')
 
 
-def _table(head, rows):
+def _table(head, rows, kind='list'):
     """A table of texts; nothing if it has no rows."""
-    rows = [''.join(f'<td>{escape(cell)}</td>' for cell in row) for row in rows]
-    head = ''.join(f'<th scope="col">{name}</th>' for name in head) if any(head) else ''
-    body = ''.join(f'<tr>{row}</tr>' for row in rows)
-    return rows and f'<div class="scroll"><table class="list">{head and f"<tr>{head}</tr>"}{body}</table></div>' or ''
+    body = ''.join('<tr>' + ''.join(f'<td>{escape(cell)}</td>' for cell in row) + '</tr>' for row in rows)
+    head = ''.join(f'<th scope="col">{name}</th>' for name in head)
+    head = f'<tr>{head}</tr>' if head else ''
+    return f'<div class="scroll"><table class="{kind}">{head}{body}</table></div>' if body else ''

@@ -128,5 +128,5 @@ def test_chart_of_one_point_is_a_dot_in_the_middle_and_the_marked_one_has_a_ring
     chart = charts.line_chart([[(7, 0.25)]], 'top-1', (7, 0.25))
     dot, ring = (re.search(rf'class="{name}[^"]*" cx="(.+?)" cy="(.+?)"', chart).groups() for name in ('dot', 'mark'))
     assert dot == ring
-    assert float(dot[0]) == pytest.approx((56 + 520 - 12) / 2)
+    assert float(dot[0]) == pytest.approx((64 + 520 - 12) / 2)
     assert 'polyline' not in chart
