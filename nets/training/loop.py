@@ -140,7 +140,7 @@ def _train(config, task, start, workers):
             session.run([initialize, initialize_batches])
         load(session)
         with workers.noticing_loss('The weights cannot be shared'):
-            session.run(share_weights)
+            session.run(share_weights, options=workers.run_options(patient=True))
         if workers.is_chief:
             _announce(config, task, start.step, workers.num_workers)
         reporter = reporting.Reporter(config, start.step, session.graph) if workers.is_chief else _Silence()
@@ -253,6 +253,7 @@ class _Steps:
     def __init__(self, config, workers, built, batch, advance):
         self._config = config
         self._workers = workers
+        self._is_first = True
         self._votes = agreement.Votes(workers, len(_ballot(None, False)))
         self._summaries = summaries.StepSummaries(config, built.images, built.gradients)
         told = {'names': batch['name'], 'wait': batch['wait']}
@@ -273,7 +274,9 @@ class _Steps:
         """
         parts = [session.run(self._accumulate)[0] for _ in range(self._config.gradient_accumulation - 1)]
         feed = {**self._votes.feed(ballot), **self._summaries.feed(summarize)}
-        last, metrics, votes, shown, _, _ = session.run(self._step, feed)
+        options = self._workers.run_options(patient=self._is_first)
+        last, metrics, votes, shown, _, _ = session.run(self._step, feed, options)
+        self._is_first = False
         shown = self._summaries.of_step(session, shown) if summarize else []
         parts.append(last)
         values = {key: float(value) for key, value in metrics.items()}

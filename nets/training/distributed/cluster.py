@@ -111,13 +111,28 @@ class Cluster:
             result.device_filters[:] = [f'/job:{_JOB}/task:{self.index}']
         return result
 
-    def collective(self, op, accelerated=False, timeout_secs=None, **arguments):
+    def run_options(self, patient=False):
+        """The options of a session's run that has collectives; they end it when another worker falls silent.
+
+        The operations have a timeout of their own, but each of them then keeps a thread asleep for so long, in every
+        step.
+
+        Args:
+            patient: Whether to wait for what only the chief does, or for what is slow the first time.
+
+        Returns:
+            A `tf.RunOptions`; None for a single process.
+        """
+        if self.num_workers == 1:
+            return None
+        return tf.RunOptions(timeout_in_ms=round(1000 * max(self._timeout_secs, patient and _PAUSE_SECS)))
+
+    def collective(self, op, accelerated=False, **arguments):
         """Adds a collective operation to the current graph.
 
         Args:
             op: One of `tf.raw_ops`.
             accelerated: Whether to run it on the accelerator, if the processes have one each.
-            timeout_secs: Seconds; None for those of the cluster.
             **arguments: The operation's own.
 
         Returns:
@@ -126,8 +141,7 @@ class Cluster:
         accelerated = accelerated and self._accelerated
         with tf.device('/device:GPU:0' if accelerated else '/device:CPU:0'):
             return op(group_size=self.num_workers, group_key=_ACCELERATOR_GROUP if accelerated else _CPU_GROUP,
-                      instance_key=next(self._keys), communication_hint='auto',
-                      timeout_seconds=self._timeout_secs if timeout_secs is None else timeout_secs, **arguments)
+                      instance_key=next(self._keys), communication_hint='auto', **arguments)
 
     def gather(self, value):
         """Tells a value to all processes, and waits for theirs; all have to call it.
@@ -151,7 +165,7 @@ class Cluster:
             numbers = np.zeros([1, _ROW + 2], np.int32)
             numbers[0, :2 + len(head)] = [bool(rest), len(head), *head]
             with self.noticing_loss('They could not agree'):
-                told = session.run(rows, {row: numbers})
+                told = session.run(rows, {row: numbers}, self.run_options(patient=True))
             texts = [text + bytes(one[2:2 + one[1]].tolist()) for text, one in zip(texts, told, strict=True)]
             if not told[:, 0].any():
                 return [json.loads(text) for text in texts]
@@ -195,18 +209,20 @@ class Cluster:
         try:
             yield
         except tf.errors.OpError as error:
-            reason = self._reason_of_loss(error.message)
+            reason = self._reason_of_loss(error)
             if reason is None:
                 raise
             raise LostWorkerError(f'{what}: {reason}. Its own log may say why. {advice}') from error
 
-    def _reason_of_loss(self, message):
-        """Which worker is lost, by an error's message; None if it is about something else."""
-        message = message.partition('Recent warning and error logs')[0]
-        if self.num_workers == 1 or not re.search('[Cc]ollective (ops (is|already) aborted|has timed out)', message):
+    def _reason_of_loss(self, error):
+        """Which worker is lost, by an error; None if it is about something else."""
+        message = error.message.partition('Recent warning and error logs')[0]
+        if self.num_workers == 1:
             return None
-        if 'has timed out' in message:
+        if isinstance(error, tf.errors.DeadlineExceededError) and 'Operation timed out' in message:
             return 'another worker fell silent, or takes too long'
+        if not re.search('[Cc]ollective ops (is|already) aborted', message):
+            return None
         # The first one named is where the error comes from; others passed it on.
         found = re.search(f'remote target /job:{_JOB}/replica:0/task:([0-9]+)', message)
         return f'{self._name(int(found.group(1)))} is gone' if found else 'another worker is gone'
@@ -257,8 +273,7 @@ class Cluster:
         """A session for `gather`, its placeholder and its result."""
         with tf.Graph().as_default() as graph:
             row = tf.placeholder(tf.int32, [1, _ROW + 2])
-            rows = self.collective(tf.raw_ops.CollectiveGatherV2, timeout_secs=_PAUSE_SECS, input=row,
-                                   ordering_token=[])
+            rows = self.collective(tf.raw_ops.CollectiveGatherV2, input=row, ordering_token=[])
         return tf.Session(self.target, graph=graph, config=config), row, rows
 
 
