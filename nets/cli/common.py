@@ -1,7 +1,8 @@
 """What the command lines share: flags from a table, exit codes, quiet and readable output.
 
 Each call parses into flag values of its own, so that nothing is global and two commands can run in one
-process. Exit codes: 0 done, 1 failed (one line says why), 2 wrong command line, 128 + N ended by signal N.
+process. Exit codes: 0 done, 1 failed (one line says why) unless the error has an `exit_code`, 2 wrong command line,
+128 + N ended by signal N.
 """
 
 import collections
@@ -187,7 +188,7 @@ def guarded(program, show_traceback, call):
         if show_traceback:
             traceback.print_exc()
         print(f'{program}: error: {error}', file=sys.stderr)
-        return 1
+        return getattr(error, 'exit_code', 1)
 
 
 def _get(config, target):

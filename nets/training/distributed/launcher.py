@@ -192,6 +192,6 @@ def _dying_with(parent):
     def prepare():
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            os._exit(1)
+            signal.raise_signal(signal.SIGKILL)
 
     return prepare
