@@ -1,10 +1,15 @@
 """Ctrl-C and the polite kill, turned into the wish to stop after the step at hand."""
 
 import contextlib
+import os
 import signal
+import socket
 import threading
+import time
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+# Programs that start others pass on what these have got already.
+_APART_SECS = 0.5
 
 
 class StopRequest:
@@ -22,9 +27,8 @@ class StopRequest:
 def stop_request():
     """Catches SIGINT and SIGTERM.
 
-    The first signal is noted; a second one acts as it would have without this, so that a run that does not
-    come to the end of its step can still be ended. Outside of the main thread Python allows no handlers, and
-    nothing is caught.
+    The first signal is noted. A second one ends the process at once, by the shell's exit code for it, even within a step
+    that does not come to its end. Outside of the main thread Python allows no handlers, and nothing is caught.
 
     Yields:
         A `StopRequest`.
@@ -33,20 +37,32 @@ def stop_request():
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    previous = {number: signal.getsignal(number) for number in STOPPING}
-
-    def restore():
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
     def note(number, frame):
         del frame
-        request.signal = signal.Signals(number)
-        restore()
+        request.signal = request.signal or signal.Signals(number)
 
-    for number in STOPPING:
-        signal.signal(number, note)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    threading.Thread(target=_end_at_the_second, args=[receiver], daemon=True).start()
+    previous_fd = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    previous = {number: signal.signal(number, note) for number in STOPPING}
     try:
         yield request
     finally:
-        restore()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(previous_fd)
+        sender.close()
+
+
+def _end_at_the_second(receiver):
+    """Follows the numbers of signals as they come in; Python runs handlers only between steps."""
+    first = None
+    with receiver:
+        while number := receiver.recv(1):
+            if number[0] in STOPPING:
+                now = time.monotonic()
+                first = first or now
+                if now - first > _APART_SECS:
+                    os._exit(128 + number[0])
