@@ -5,6 +5,7 @@ import math
 
 import tensorflow.compat.v1 as tf
 
+from nets.checkpoints import restore
 from nets.training import (
     accumulation,
     freezing,
@@ -82,6 +83,22 @@ def build_train_graph(config, task, batch, reduce=None):
     config = schedules.with_steps(config, task.dataset.num_examples)
     with tf.variable_scope(tf.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
         return _build(config, task, batch, reduce)
+
+
+def resumed_variables(checkpoint_path):
+    """What a resumed run reads: all global variables but the notes on skipped steps and on a loss scale that it lacks.
+
+    So a run may get another `nan_policy` or `mixed_precision` when it is started again.
+
+    Args:
+        checkpoint_path: A checkpoint's prefix.
+
+    Returns:
+        List of variables.
+    """
+    held = restore.read_shapes(checkpoint_path)
+    return [one for one in tf.global_variables()
+            if one.op.name in held or not restore.in_scope(one.op.name, skipping.SCOPE)]
 
 
 def _build(config, task, batch, reduce):

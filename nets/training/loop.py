@@ -162,7 +162,8 @@ def _initial_weights(config, built, start, state_variables):
             logger.info('--checkpoint_path=%s is not used: %s holds a run already. Give another --train_dir '
                         'to start from it.', tune.checkpoint_path, config.train_dir)
         # The state's variables begin with what was read of it.
-        return restore.restore_fn(start.path, [one for one in tf.global_variables() if one not in state_variables])
+        variables = graph.resumed_variables(start.path)
+        return restore.restore_fn(start.path, [one for one in variables if one not in state_variables])
     if not tune.checkpoint_path:
         return lambda session: None
     load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), tune.checkpoint_exclude_scopes,
@@ -295,6 +296,15 @@ def _stopped_by(votes):
     return next((number for number, vote in zip(signals.STOPPING, votes, strict=False) if vote), None)
 
 
+def _gone_wrong(config, values):
+    """What the metrics of a step say against going on, as text; None if nothing does."""
+    if 'skipped' not in values:
+        return None if math.isfinite(values['loss']) else f'the loss is {values["loss"]}'
+    if values['skipped'] > config.max_skipped_steps:
+        return f'{values["skipped"]:.0f} steps were skipped, --max_skipped_steps={config.max_skipped_steps}'
+    return None
+
+
 def _run(config, workers, session, steps, saver, reporter, request, step):
     """Takes steps; returns the number of the last one, its loss, and the signal that ended the run, or None."""
     def ballot():
@@ -309,8 +319,9 @@ def _run(config, workers, session, steps, saver, reporter, request, step):
                 f'Training stopped at step {step}', f'Start all workers again; they go on from {saver.last}.'):
             values, names, votes, shown = steps.take(session, ballot, reporter.summarizes_next)
         loss, stopped_by = values['loss'], _stopped_by(votes)
-        if not math.isfinite(loss) and 'skipped' not in values:
-            what = f'the loss is {loss}, with the images {", ".join(names[:20])}'
+        what = _gone_wrong(config, values)
+        if what:
+            what = f'{what}, with the images {", ".join(names[:20])}'
             raise FloatingPointError(saving.diverged(step, what, saver.last))
         reporter.step(step, values, shown, last=step >= limit or stopped_by is not None)
         if votes[-1]:

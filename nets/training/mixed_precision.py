@@ -6,6 +6,8 @@ by the rule of NVIDIA's guide to mixed precision: half of it after an overflow, 
 
 import tensorflow.compat.v1 as tf
 
+from nets.training.skipping import SCOPE
+
 _FIRST_SCALE, _LARGEST_SCALE, _GROWTH_STEPS = 2.0 ** 15, 2.0 ** 24, 2000
 
 
@@ -40,7 +42,7 @@ class LossScale:
             growth_steps: Good steps in a row after which the scale is doubled.
         """
         self._growth_steps = growth_steps
-        with tf.variable_scope('training_state', use_resource=True):
+        with tf.variable_scope(SCOPE, use_resource=True):
             self.value = tf.get_variable('loss_scale', initializer=_FIRST_SCALE, trainable=False)
             self._good_steps = tf.get_variable('good_steps', initializer=tf.constant(0, tf.int64), trainable=False)
 

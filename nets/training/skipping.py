@@ -4,6 +4,9 @@ import tensorflow.compat.v1 as tf
 
 from nets.training.accumulation import local_variable
 
+# Of the variables that only some settings need.
+SCOPE = 'training_state'
+
 
 class Guard:
     """Takes a step if its numbers are finite, and otherwise puts back what has been changed by then.
@@ -27,7 +30,7 @@ class Guard:
         self._copies = [local_variable(tf.zeros(one.shape, one.dtype.base_dtype)) for one in self._variables]
         saved = (tf.cond(tf.equal(accumulator.count, 0), self._save, tf.no_op) if accumulator else self._save())
         self.updates = _repeat_after(saved, updates)
-        with tf.variable_scope('training_state', use_resource=True):
+        with tf.variable_scope(SCOPE, use_resource=True):
             self.skipped = tf.get_variable('skipped_steps', initializer=tf.constant(0, tf.int64), trainable=False)
 
     def take(self, finite, update):

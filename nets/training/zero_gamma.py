@@ -14,7 +14,7 @@ def variable_getter(model_name):
     """What a variable scope needs as `custom_getter` for the network to be built with such scales.
 
     Args:
-        model_name: A name of `nets_factory.networks_map`.
+        model_name: A name of `nets_factory.NETWORKS`.
 
     Returns:
         A function.
@@ -22,7 +22,7 @@ def variable_getter(model_name):
     Raises:
         ValueError: The network's units end otherwise.
     """
-    layout = getattr(nets_factory.networks_map[model_name], 'layout', None)
+    layout = getattr(nets_factory.NETWORKS[model_name].builder, 'layout', None)
     unit = resnet.UNITS[layout.unit] if layout else None
     if unit is None or 'zero_last_gamma' not in unit.columns:
         raise ValueError('zero_last_gamma needs units that end with a batch normalisation, and those of '
