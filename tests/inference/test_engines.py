@@ -3,13 +3,11 @@
 import logging
 import sys
 
-import golden
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from narrow_networks import BATCHES, register, relative, save
+from narrow_networks import BATCHES, plain, register, relative
 
-from nets import nets_factory
 from nets.inference import engines, fold
 from nets.inference.formats import onnx_file
 
@@ -24,23 +22,23 @@ def run(engine, prefix, **kwargs):
 
 @pytest.mark.parametrize('name', ['resnet_v1_18', 'resnet_v2_50', 'se_resnext_50_32x4d', 'resnet_keras_v2_50',
                                   'resnet_cifar_20'])
-def test_onnxruntime_equals_tensorflow(name, monkeypatch, tmp_path):
+def test_onnxruntime_equals_tensorflow(name, monkeypatch, saved):
     register(monkeypatch, name)
-    prefix, expected = save(tmp_path, BATCHES)
+    prefix, expected = saved(name)
     assert relative(run('onnxruntime', prefix), expected) < 1e-5
 
 
 @pytest.mark.parametrize('name', ['resnet_v1_50_beta', 'resnext_50_32x4d'])
-def test_onnxruntime_equals_tensorflow_where_convolutions_are_atrous(name, monkeypatch, tmp_path):
+def test_onnxruntime_equals_tensorflow_where_convolutions_are_atrous(name, monkeypatch, saved):
     register(monkeypatch, name)
     dense = {'global_pool': False, 'spatial_squeeze': False, 'output_stride': 8}
-    prefix, expected = save(tmp_path, BATCHES, **dense)
+    prefix, expected = saved(name, **dense)
     assert relative(run('onnxruntime', prefix, **dense), expected) < 1e-5
 
 
-def test_a_closed_engine_and_an_unknown_one_say_so(monkeypatch, tmp_path):
+def test_a_closed_engine_and_an_unknown_one_say_so(monkeypatch, saved):
     register(monkeypatch, 'resnet_v1_18')
-    prefix, _ = save(tmp_path, [])
+    prefix, _ = saved('resnet_v1_18')
     with engines.open_engine('tensorflow', 'small', prefix, ['global_pool'], 3) as engine:
         assert engine(BATCHES[0])['global_pool'].shape == (2, 1, 1, 16)
     with pytest.raises(ValueError, match='The engine is closed'):
@@ -49,15 +47,15 @@ def test_a_closed_engine_and_an_unknown_one_say_so(monkeypatch, tmp_path):
         engines.open_engine('tensorrt', 'small', prefix, ['global_pool'], 3)
 
 
-def test_a_missing_package_is_named_with_the_extra(monkeypatch, tmp_path):
+def test_a_missing_package_is_named_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(ImportError, match=r"pip install 'tf1-nets\[onnx\]'"):
         engines.open_engine('onnxruntime', 'small', 'no.ckpt', ['global_pool'], 3)
 
 
-def test_what_has_no_twin_is_named(monkeypatch, tmp_path):
+def test_what_has_no_twin_is_named(monkeypatch, saved):
     register(monkeypatch, 'resnet_v1_18')
-    prefix, _ = save(tmp_path, [])
+    prefix, _ = saved('resnet_v1_18')
     folded = fold.fold('small', prefix, ['global_pool'], 3)
     folded.nodes['small/pool1/MaxPool'].op = 'MaxPoolV9'
     with pytest.raises(ValueError, match=r'The operation MaxPoolV9 \(small/pool1/MaxPool\) is not known'):
@@ -88,10 +86,7 @@ def test_whatever_follows_a_network_has_its_twin():
 @pytest.mark.parametrize('engine', engines.ENGINES)
 def test_an_engine_keeps_the_values_that_variables_had(engine, monkeypatch):
     register(monkeypatch, 'resnext_50_32x4d')
-    images = tf.placeholder(tf.float32, [None, None, None, 3])
-    _, tensors = nets_factory.get_network_fn('small', 3)(images)
-    with tf.Session() as session:
-        golden.fill_variables(session)
+    with plain() as (session, images, tensors):
         expected = [session.run(tensors, {images: batch}) for batch in BATCHES]
         with engines.of_session(engine, session, images, tensors) as opened:
             session.run(tf.global_variables_initializer())
