@@ -40,7 +40,7 @@ def _cosine(config, run):
     if not steps:
         raise ValueError('learning_rate_decay_type=cosine needs an end: give max_number_of_epochs, '
                          'max_number_of_steps or num_epochs_per_decay.')
-    gone = tf.minimum(tf.cast(run.step, tf.float32) / steps, 1.0)
+    gone = tf.minimum(tf.cast(run.step, tf.float32) / float(steps), 1.0)
     above_end = config.learning_rate - config.end_learning_rate
     return config.end_learning_rate + above_end * 0.5 * (1 + tf.cos(math.pi * gone))
 
@@ -85,8 +85,14 @@ def steps_of(epochs, num_examples, global_batch_size):
 
     Returns:
         An int.
+
+    Raises:
+        ValueError: There are more than 2**31.
     """
-    return max(1, int(num_examples * epochs / global_batch_size))
+    steps = num_examples * epochs / global_batch_size
+    if steps > 2 ** 31:
+        raise ValueError(f'{epochs} epochs of {num_examples} images are more than 2**31 steps; give fewer epochs.')
+    return max(1, int(steps))
 
 
 def with_steps(config, num_examples):

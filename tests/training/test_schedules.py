@@ -79,6 +79,13 @@ def test_steps_of_epochs(epochs, examples, batch, steps):
     assert schedules.steps_of(epochs, examples, batch) == steps
 
 
+def test_epochs_beyond_counting_are_refused():
+    with pytest.raises(ValueError, match=r'1e\+300 epochs of 100 images are more than 2\*\*31 steps'):
+        schedules.steps_of(1e300, 100, 8)
+    with pytest.raises(ValueError, match='epochs of 100 images are more than'):
+        _rates(learning_rate_decay_type='piecewise', learning_rate_boundaries=(1e300,))
+
+
 def test_run_of_epochs_ends_at_a_step():
     data = config.DataConfig(batch_size=BATCH)
     ends = [schedules.with_steps(config.TrainConfig(data=data, **end), EXAMPLES) for end in (
