@@ -37,18 +37,9 @@ class Source:
     load: Callable
 
     @tf.autograph.experimental.do_not_convert
-    def rows(self, numbers, to_numbers=None):
-        """Makes a `tf.data.Dataset` of rows.
-
-        Args:
-            numbers: a `tf.data.Dataset` of int64 scalars, the numbers of the examples.
-            to_numbers: a function of int64 `[n]` that makes the numbers of what `numbers` holds; None if that is them.
-
-        Returns:
-            A `tf.data.Dataset` of rows, in the same order.
-        """
-        return numbers.batch(_LOOKUP_SIZE).map(
-            lambda some: self.lookup(to_numbers(some) if to_numbers else some)).unbatch()
+    def rows(self, numbers):
+        """A `tf.data.Dataset` of the rows of examples, by a `tf.data.Dataset` of their numbers, int64 scalars."""
+        return numbers.batch(_LOOKUP_SIZE).map(self.lookup).unbatch()
 
     @tf.autograph.experimental.do_not_convert
     def examples(self, start=0):

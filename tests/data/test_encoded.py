@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from nets.data import images, preprocessing
+from nets.data import images, pipeline, preprocessing
 
 SUBSAMPLINGS = {'4:4:4': 0, '4:2:2': 1, '4:2:0': 2, '4:1:1': '4:1:1'}
 JPEGS = {
@@ -137,3 +137,14 @@ def test_presets_that_crop_first_do_not_decode_all_of_a_jpeg(name, photo, encode
             np.testing.assert_array_equal(part, session.run(eager, {seed: [number, 1]}))
             equal += 1
         assert equal > 10
+
+
+@pytest.mark.parametrize('name', ['inception', 'torchvision', 'vgg'])
+def test_training_batches_have_the_pixels_of_whole_images(name, folder_of, collect, make_batches, monkeypatch):
+    dataset, _ = folder_of(5)
+    partly = collect(make_batches(dataset, True, 3, name, share=pipeline.Share(7)), 3)
+    monkeypatch.setattr(images, '_JPEG_END', b'none')
+    whole = collect(make_batches(dataset, True, 3, name, share=pipeline.Share(7)), 3)
+    for left, right in zip(partly, whole, strict=True):
+        assert left['name'].tolist() == right['name'].tolist()
+        np.testing.assert_array_equal(left['image'], right['image'])
