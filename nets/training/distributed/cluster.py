@@ -185,12 +185,12 @@ class Cluster:
         """Makes sure that all processes were told the same; all have to call it.
 
         Args:
-            values: Dict from names to what JSON can hold.
+            values: Dict from names to what JSON can hold; may have dicts in it.
 
         Raises:
             ValueError: A worker differs from the chief; the message says in what.
         """
-        chief, *others = self.gather(values)
+        chief, *others = self.gather(dict(_leaves(values)))
         for index, other in enumerate(others, 1):
             wrong = [f'{name} ({other.get(name)!r}, not {value!r})' for name, value in chief.items()
                      if other.get(name) != value]
@@ -290,3 +290,12 @@ def _reach_without_proxy(hosts):
     """gRPC would send what is for the other workers to the proxy of `http_proxy`."""
     known = [os.environ[name] for name in (_NO_PROXY, 'no_proxy') if os.environ.get(name)][:1]
     os.environ[_NO_PROXY] = ','.join([*known, *sorted(set(hosts))])
+
+
+def _leaves(values):
+    """Names, with dots, and values of what is in nested dicts."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f'{name}.{inner}', leaf) for inner, leaf in _leaves(value))
+        else:
+            yield name, value
