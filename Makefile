@@ -48,7 +48,8 @@ demo: $(VENV)/.demo
 	rm -rf $(DEMO)
 	$(RUN) train_image_classifier.py $(DIGITS) $(RECIPE) --train_dir=$(DEMO)
 	$(RUN) eval_image_classifier.py $(DIGITS) --dataset_split_name=test --checkpoint_path=$(DEMO) --eval_dir=$(DEMO)/eval
-	@echo 'Trained on 1,437 handwritten digits and evaluated on 360 others. The report: $(abspath $(DEMO))/eval/report.html'
+	@echo 'Trained on 1,437 handwritten digits and evaluated on 360 others.'
+	@echo 'The reports: $(abspath $(DEMO))/report.html and $(abspath $(DEMO))/eval/report.html'
 
 test: $(VENV)/.test
 	$(RUN) -m pytest -n 2

@@ -29,8 +29,8 @@ class Reporter:
     On a terminal a bar moves with every step. Elsewhere a line is logged every `log_every_n_steps`. At the
     same steps a record goes to `metrics.jsonl`: `step`, the metrics of `nets.training.graph` (null for one that is not
     finite), and of the time since the record before, without pauses, `images_per_sec` and `data_wait`, the share spent
-    waiting for data, in [0, 1]; `time` in seconds since 1970. Steps are profiled if the configuration asks for it. At the end,
-    whatever ends the run, `report.html` is written.
+    waiting for data, in [0, 1]; `time` in seconds since 1970. Steps are profiled if the configuration asks for it. At
+    the end, whatever ends the run, `report.html` is written.
 
     Attributes:
         summarizes_next: Whether the next step's summaries are written, so that they are worth making.
@@ -80,7 +80,8 @@ class Reporter:
         self._writer.close()
         try:
             self._profiler.end()
-            train_report.write(self._config, self._environment, error)
+            path = train_report.write(self._config, self._environment, error)
+            logger.info('The report is %s.', path)
         except OSError as reason:  # the run itself is safe
             logger.warning('There is no report: %s', reason)
 

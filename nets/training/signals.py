@@ -27,7 +27,7 @@ class StopRequest:
 def stop_request():
     """Catches SIGINT and SIGTERM.
 
-    The first signal is noted. A second one ends the process at once, by the shell's exit code for it, even within a step
+    The first signal is noted. A second one ends the process at once, with the shell's exit code, even within a step
     that does not come to its end. Outside of the main thread Python allows no handlers, and nothing is caught.
 
     Yields:

@@ -11,7 +11,7 @@ from nets.training import files, report_parts, validation
 from nets.training.config import TrainConfig
 from nets.training.report_parts import escape, percent, section, series
 
-REPORT_NAME = 'report.html'
+_NAME = 'report.html'
 
 # prefix: a text. step: an int, or None if the name tells none. written: a `datetime.datetime`. size: in bytes.
 Checkpoint = collections.namedtuple('Checkpoint', ('prefix', 'step', 'written', 'size'))
@@ -25,6 +25,9 @@ def write(config, environment, error=None):
         environment: Dict of texts, as of `environment.describe`.
         error: The exception that ended it, or None.
 
+    Returns:
+        Its path.
+
     Raises:
         OSError: It cannot be written.
     """
@@ -33,8 +36,9 @@ def write(config, environment, error=None):
     best = validation.read_best(config.train_dir)
     checkpoints = [one for folder in (config.train_dir, os.path.join(config.train_dir, validation.BEST_NAME))
                    for one in find_checkpoints(folder)]
-    files.write_whole(os.path.join(config.train_dir, REPORT_NAME),
-                      page(config, metrics, evaluations, best, checkpoints, environment, error))
+    path = os.path.join(config.train_dir, _NAME)
+    files.write_whole(path, page(config, metrics, evaluations, best, checkpoints, environment, error))
+    return path
 
 
 def find_checkpoints(folder):

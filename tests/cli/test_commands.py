@@ -102,7 +102,8 @@ def test_scripts_train_and_evaluate_a_network_of_the_library(tmp_path):
     assert lines[0].startswith('Training resnet_v1_14 on digits/train: 1437 images, 10 classes, 16x16 pixels')
     assert lines[1].startswith('step 1/2  loss ')
     assert lines[-1].startswith('Done at step 2, loss ')
-    assert len(lines) == 4
+    assert lines[-2] == f'The report is {tmp_path}/report.html.'
+    assert len(lines) == 5
     code, output, error = _run(
         os.path.join(ROOT, 'eval_image_classifier.py'), *shared, f'--checkpoint_path={tmp_path}',
         f'--eval_dir={tmp_path / "eval"}', '--eval_image_size=16')
