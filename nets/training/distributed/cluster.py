@@ -280,7 +280,7 @@ class Cluster:
 def _answers(host, port):
     """Whether something listens there."""
     try:
-        with socket.create_connection((host, port), timeout=5):
+        with socket.create_connection((host.strip('[]'), port), timeout=5):
             return True
     except OSError:
         return False
