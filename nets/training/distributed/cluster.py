@@ -232,19 +232,16 @@ class Cluster:
 
     def _start(self, config):
         """Starts the server and meets the others."""
-        own = self._place.addresses[self.index]
         _reach_without_proxy(tf_config.split_address(address)[0] for address in self._place.addresses)
-        port = tf_config.split_address(own)[1]
-        if _answers('localhost', port):
-            raise ValueError(f'Port {port} of this machine, which {tf_config.VARIABLE} gives to '
-                             f'{self._name(self.index)}, is in use: does an earlier run still go on?')
         config = self.session_config(config)
         self._accelerated = bool(config.device_count.get('GPU', 1) and tf.config.list_physical_devices('GPU'))
         try:
             self._server = tf.distribute.Server({_JOB: list(self._place.addresses)}, job_name=_JOB,
                                                 task_index=self.index, config=config)
         except tf.errors.OpError as error:
-            raise ValueError(f'No server can be started for {self._name(self.index)}: {error.message}') from error
+            raise ValueError(f'{tf_config.VARIABLE} says that this is {self._name(self.index)}, and no server can be '
+                             f'started on that port: {error.message}. Is it in use, by a run that still goes on?'
+                             ) from error
         self.target = self._server.target
         self._wait_for_servers()
         self._talk = self._open_talk(config)

@@ -51,15 +51,14 @@ def launch(command, num_clones, use_gpus=True):
     """
     shares = _shares(num_clones, use_gpus)
     place = tf_config.read()
-    with contextlib.ExitStack() as stack:
-        if place.addresses:
-            places = [place.clone(number, num_clones) for number in range(num_clones)]
-        else:
-            everyone = tuple(f'127.0.0.1:{port}' for port in stack.enter_context(_free_ports(num_clones)))
-            places = [tf_config.Place(everyone, number) for number in range(num_clones)]
-        environments = [dict(os.environ, **share, **{tf_config.VARIABLE: place.to_json()})
-                        for place, share in zip(places, shares, strict=True)]
-        return _Clones(command, environments, [f'[worker {place.index}] ' for place in places]).run()
+    if place.addresses:
+        places = [place.clone(number, num_clones) for number in range(num_clones)]
+    else:
+        everyone = tuple(f'127.0.0.1:{port}' for port in _free_ports(num_clones))
+        places = [tf_config.Place(everyone, number) for number in range(num_clones)]
+    environments = [dict(os.environ, **share, **{tf_config.VARIABLE: place.to_json()})
+                    for place, share in zip(places, shares, strict=True)]
+    return _Clones(command, environments, [f'[worker {place.index}] ' for place in places]).run()
 
 
 def visible_gpus():
@@ -88,16 +87,13 @@ def _shares(num_clones, use_gpus):
     return [{'TF_NUM_INTRAOP_THREADS': os.environ.get('TF_NUM_INTRAOP_THREADS', threads)}] * num_clones
 
 
-@contextlib.contextmanager
 def _free_ports(count):
-    """Ports that nothing else gets meanwhile: TensorFlow's servers share them with these sockets, which do not
-    listen."""
+    """Ports of this machine that are not in use."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             one.bind(('127.0.0.1', 0))
-        yield [one.getsockname()[1] for one in sockets]
+        return [one.getsockname()[1] for one in sockets]
 
 
 class _Clones:
