@@ -145,7 +145,8 @@ def _train(config, task, start, workers):
             _announce(config, task, start.step, workers.num_workers)
         reporter = reporting.Reporter(config, start.step, session.graph) if workers.is_chief else _Silence()
         with reporter:
-            saver.begin(session, start)
+            with reporter.paused():
+                saver.begin(session, start)
             step, loss, stopped_by = _run(config, workers, session, steps, saver, reporter, request, start.step)
             saver.save(session, step)
     if skipped:

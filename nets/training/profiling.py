@@ -92,11 +92,12 @@ def write_chrome_trace(source, path):
 
 
 def _events_of_plane(process, plane):
-    """Chrome's events of a device, which is a process there; its lines are threads."""
+    """Chrome's events of a device, which is a process there; its lines are threads. Instants are left out."""
     yield {'ph': 'M', 'pid': process, 'name': 'process_name', 'args': {'name': plane.name}}
     for thread, line in enumerate(plane.lines, 1):
         name = line.display_name or line.name
         yield {'ph': 'M', 'pid': process, 'tid': thread, 'name': 'thread_name', 'args': {'name': name}}
         for event in line.events:
-            yield {'ph': 'X', 'pid': process, 'tid': thread, 'name': plane.event_metadata[event.metadata_id].name,
-                   'ts': line.timestamp_ns / 1e3 + event.offset_ps / 1e6, 'dur': event.duration_ps / 1e6}
+            if event.duration_ps:
+                yield {'ph': 'X', 'pid': process, 'tid': thread, 'name': plane.event_metadata[event.metadata_id].name,
+                       'ts': line.timestamp_ns / 1e3 + event.offset_ps / 1e6, 'dur': event.duration_ps / 1e6}

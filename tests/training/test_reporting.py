@@ -54,6 +54,21 @@ def test_lines_and_records_come_every_n_steps_with_speed_waiting_and_time_left(t
     assert caplog.messages[1] == ('step 10/20  loss 10.0000  2 images/s  data wait 75%  rate 0.1  0:00:20 left')
 
 
+def test_pauses_count_for_the_time_left_and_not_for_speed_and_waiting(tmp_path, caplog):
+    clock = Clock()
+    with caplog.at_level(logging.INFO), reporting.Reporter(
+            _config(tmp_path, max_number_of_steps=10), 0, interactive=False, clock=clock) as reporter:
+        for step in range(1, 6):
+            clock.now += 2
+            with reporter.paused():
+                clock.now += 100
+            clock.now += 2
+            reporter.step(step, _values(step, 1.0))
+    record, = _records(tmp_path)
+    assert (record['images_per_sec'], record['data_wait']) == (1.0, 0.25)
+    assert caplog.messages[0].endswith('0:08:40 left')
+
+
 def test_all_metrics_are_recorded_and_those_that_are_no_numbers_as_null(tmp_path, caplog):
     clock = Clock()
     with caplog.at_level(logging.INFO), reporting.Reporter(
