@@ -1,12 +1,17 @@
 """Models that several tests look at and none changes."""
 
+import application_cases
 import h5py
-import keras
 import keras_reference
 import pytest
-from application_cases import CLASSES
+from application_cases import CLASSES, SMALL
 
-from nets import applications
+
+@pytest.fixture(scope='module', autouse=True)
+def _registered():
+    with pytest.MonkeyPatch.context() as patch:
+        application_cases.register(patch)
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -16,8 +21,8 @@ def keras_file(tmp_path_factory):
 
     def make(name):
         if name not in made:
-            function = getattr(keras.applications, name, keras_reference.resnext_50)
-            model = keras_reference.eagerly(keras_reference.build, function, CLASSES, classifier_activation='softmax')
+            model = keras_reference.eagerly(keras_reference.build, application_cases.keras_function(name), CLASSES,
+                                            classifier_activation='softmax')
             path = tmp_path_factory.mktemp('keras') / (name + '.h5')
             with h5py.File(path, 'w') as file:
                 keras_reference.write_legacy(file, keras_reference.arrays_of(model))
@@ -27,9 +32,9 @@ def keras_file(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def loaded(keras_file):
-    """A ResNet50 of ours with Keras' weights, for images of any size; the same network of Keras; its file."""
-    theirs, path = keras_file('ResNet50')
-    with applications.ResNet50(weights=path, classes=CLASSES, input_shape=(64, 81, 3)) as model:
+    """A small network of ours with Keras' weights; the same network of Keras; its file."""
+    theirs, path = keras_file('Small')
+    with SMALL['Small'](weights=path, classes=CLASSES, input_shape=(64, 81, 3)) as model:
         yield model, theirs, path

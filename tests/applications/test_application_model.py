@@ -11,10 +11,9 @@ import keras_reference
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from application_cases import CLASSES, LIMIT, SIZE, images_of, output_of, predict, tiny
+from application_cases import CLASSES, LIMIT, SIZE, SMALL, images_of, output_of, predict, tiny
 
-from nets import applications, complexity, nets_factory
-from nets.applications import application
+from nets import complexity, nets_factory
 from nets.checkpoints.writers import checkpoint
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,16 +28,16 @@ def model():
 def test_features_are_those_of_keras_at_every_end_point_of_units(loaded):
     ours, theirs, _ = loaded
     images = images_of()
-    assert ours.end_points[0] == 'resnet_keras_50/conv1'
+    assert ours.end_points[0] == 'small/conv1'
     assert ours.end_points[-1] == 'predictions'
-    for end_point, layer in [('conv1', 'conv1_relu'), ('block1', 'conv2_block3_out'),
-                             ('block2/unit_2/bottleneck_v1', 'conv3_block2_out'), ('block4', 'conv5_block3_out')]:
+    for end_point, layer in [('conv1', 'conv1_relu'), ('block1', 'conv2_block2_out'),
+                             ('block2/unit_1/bottleneck_v1', 'conv3_block1_out'), ('block4', 'conv5_block2_out')]:
         expected = output_of(theirs, layer, images)
         assert keras_reference.error(ours.features(images, end_point, batch_size=2), expected) <= LIMIT
-        full = ours.features(images, 'resnet_keras_50/' + end_point, batch_size=2)
+        full = ours.features(images, 'small/' + end_point, batch_size=2)
         np.testing.assert_array_equal(full, ours.features(images, end_point, batch_size=2))
     assert keras_reference.error(ours.features(images, 'predictions'), predict(theirs, images)) <= LIMIT
-    with pytest.raises(ValueError, match="no end point 'block5'; there are resnet_keras_50/conv1, .*, predictions"):
+    with pytest.raises(ValueError, match="no end point 'block5'; there are small/conv1, .*, predictions"):
         ours.features(images, 'block5')
 
 
@@ -53,7 +52,7 @@ def test_the_batch_size_changes_no_result(model, batch_size):
 
 def test_no_images_give_no_results(model):
     assert model.predict(np.zeros((0,) + SIZE + (3,))).shape == (0, 3)
-    assert model.features(np.zeros((0,) + SIZE + (3,)), 'block1').shape == (0, 4, 5, 256)
+    assert model.features(np.zeros((0,) + SIZE + (3,)), 'block1').shape == (0, 4, 5, 16)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.int64, np.float16, np.float32, np.float64])
@@ -118,11 +117,11 @@ def test_the_summary_adds_up(loaded, capsys):
     assert texts == [text[:-1]]
     rows = [re.split('  +', line.strip()) for line in text.splitlines()[3:-2]]
     assert [row[0] for row in rows[:3]] == ['images', 'conv1', 'block1/unit_1']
-    assert len(rows) == 1 + 1 + 16 + 1
-    assert [row[1] for row in rows if row[0] in ('images', 'block2/unit_4', 'logits')] == [
-        '? x 64 x 81 x 3', '? x 8 x 11 x 512', '? x 1 x 1 x 11']
+    assert len(rows) == 1 + 1 + 8 + 1
+    assert [row[1] for row in rows if row[0] in ('images', 'block2/unit_2', 'logits')] == [
+        '? x 64 x 81 x 3', '? x 8 x 11 x 32', '? x 1 x 1 x 11']
     images = tf.placeholder(tf.float32, [None, 64, 81, 3])
-    nets_factory.get_network_fn('resnet_keras_50', CLASSES)(images)
+    nets_factory.get_network_fn('small', CLASSES)(images)
     total = complexity.count()
     assert text.splitlines()[-1] == 'Parameters: {:,}; statistics: {:,}; multiply-adds: {:,}'.format(*total)
     for column, number in ((2, total.parameters), (3, total.multiply_adds)):
@@ -130,10 +129,10 @@ def test_the_summary_adds_up(loaded, capsys):
 
 
 def test_the_summary_of_images_of_any_size_leaves_open_what_is(capsys):
-    with application.application('V2', 'resnet_v2_50', {}, __name__)(include_top=False, weights=None) as model:
+    with SMALL['SmallV2'](include_top=False, weights=None) as model:
         model.summary()
     lines = capsys.readouterr().out.splitlines()
-    assert re.split('  +', lines[-3].strip()) == ['postnorm', '? x ? x ? x 2048', '4,096', '0']
+    assert re.split('  +', lines[-3].strip()) == ['postnorm', '? x ? x ? x 64', '128', '0']
     assert lines[-1].endswith('multiply-adds: ?')
 
 
@@ -145,7 +144,7 @@ def test_what_is_saved_is_a_checkpoint_of_slims_and_loads(model, tmp_path):
     with tiny(weights=path) as other:
         np.testing.assert_array_equal(other.predict(images), model.predict(images))
     placeholder = tf.placeholder(tf.float32, [None, None, None, 3])
-    net, _ = nets_factory.get_network_fn('resnet_v1_14', 3)(placeholder)
+    net, _ = nets_factory.get_network_fn('tiny', 3)(placeholder)
     with tf.Session() as session:
         tf.train.Saver().restore(session, str(path))
         logits = session.run(net, {placeholder: images})
@@ -154,9 +153,9 @@ def test_what_is_saved_is_a_checkpoint_of_slims_and_loads(model, tmp_path):
 
 def test_the_same_weights_from_every_kind_of_file(keras_file, tmp_path):
     """Published weights of Keras, and checkpoints, whose names begin with another scope."""
-    theirs, path = keras_file('ResNet50')
+    theirs, path = keras_file('Small')
     images = images_of(2)
-    with applications.ResNet50(weights=None, classes=CLASSES, input_shape=(64, 81, 3)) as model:
+    with SMALL['Small'](weights=None, classes=CLASSES, input_shape=(64, 81, 3)) as model:
         random = model.predict(images)
         model.load_weights(path)
         loaded = model.predict(images)
@@ -167,7 +166,7 @@ def test_the_same_weights_from_every_kind_of_file(keras_file, tmp_path):
     checkpoint.write(str(tmp_path / 'tower.ckpt'), {
         'tower_0/' + name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()})
     for name in ('model.ckpt', 'tower.ckpt'):
-        with applications.ResNet50(weights=tmp_path / name, classes=CLASSES, input_shape=(64, 81, 3)) as model:
+        with SMALL['Small'](weights=tmp_path / name, classes=CLASSES, input_shape=(64, 81, 3)) as model:
             np.testing.assert_array_equal(model.predict(images), loaded)
 
 
@@ -205,8 +204,8 @@ def test_weights_that_do_not_fit_are_listed_and_change_nothing(model, keras_file
         model.load_weights(tmp_path / 'four.ckpt')
     with pytest.raises(ValueError, match='no checkpoint at .*nothing'):
         model.load_weights(tmp_path / 'nothing')
-    with pytest.raises(ValueError, match='resnet_v1_14'):  # which Keras has not
-        model.load_weights(keras_file('ResNet50')[1])
+    with pytest.raises(ValueError, match='tiny'):  # which Keras has not
+        model.load_weights(keras_file('Small')[1])
     np.testing.assert_array_equal(model.predict(images), before)
 
 
@@ -214,18 +213,18 @@ def test_files_of_keras_that_do_not_fit_are_listed(loaded, keras_file, tmp_path)
     model, _, path = loaded
     images = images_of(2)
     before = model.predict(images)
-    with pytest.raises(ValueError, match=r'(?s)V2.h5 does not fit resnet_keras_50.*conv1/BatchNorm/beta.*preact_bn'):
-        model.load_weights(keras_file('ResNet50V2')[1])
-    with pytest.raises(ValueError, match=r'2048, 11\] in the file, \[1, 1, 2048, 7\] in the network'):
-        applications.ResNet50(weights=path, classes=7)
+    with pytest.raises(ValueError, match=r'(?s)V2.h5 does not fit small.*conv1/BatchNorm/beta.*preact_bn'):
+        model.load_weights(keras_file('SmallV2')[1])
+    with pytest.raises(ValueError, match=r'64, 11\] in the file, \[1, 1, 64, 7\] in the network'):
+        SMALL['Small'](weights=path, classes=7)
     (tmp_path / 'cut.h5').write_bytes(path.read_bytes()[:100000])
     with pytest.raises(ValueError, match='cut.h5 cannot be read'):
         model.load_weights(tmp_path / 'cut.h5')
     (tmp_path / 'text.h5').write_text('no weights')
     with pytest.raises(ValueError, match='text.h5 cannot be read'):
-        applications.ResNet50(weights=tmp_path / 'text.h5', classes=7)
+        SMALL['Small'](weights=tmp_path / 'text.h5', classes=7)
     np.savez(tmp_path / 'weights.npz', weights=np.ones(3))
-    with pytest.raises(ValueError, match='npz is npz, which does not fill resnet_keras_50.*nets convert'):
+    with pytest.raises(ValueError, match='npz is npz, which does not fill small.*nets convert'):
         model.load_weights(tmp_path / 'weights.npz')
     np.testing.assert_array_equal(model.predict(images), before)
 
@@ -280,19 +279,18 @@ def test_it_works_in_both_worlds_of_tensorflow(model, tmp_path, first_line):
         import numpy as np
         import tensorflow.compat.v1 as tf
         {}
-        from nets.applications import application
-        tiny = application.application('Tiny', 'resnet_v1_14', {{}}, __name__)
-        kwargs = dict(classes=3, classifier_activation=None)
-        with tiny(weights='model.ckpt', input_shape=(32, 40, 3), **kwargs) as model:
+        from application_cases import register, tiny
+        register()
+        with tiny(weights='model.ckpt') as model:
             np.save('result.npy', model.predict(np.load('images.npy')))
             model.save('again.ckpt')
         with tf.Graph().as_default(), tf.Session() as session:
-            net = tiny(weights='again.ckpt', input_tensor=tf.constant(np.load('images.npy')), **kwargs).output
+            net = tiny(weights='again.ckpt', input_tensor=tf.constant(np.load('images.npy'))).output
             session.run(tf.global_variables_initializer())
             np.save('graph.npy', session.run(net))
     ''').format(first_line)
-    subprocess.run([sys.executable, '-c', code], check=True, cwd=tmp_path, env=dict(os.environ, PYTHONPATH=ROOT),
-                   stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, '-c', code], check=True, cwd=tmp_path, stderr=subprocess.DEVNULL,
+                   env=dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT] + sys.path)))
     expected = model.predict(images)
     assert keras_reference.error(np.load(tmp_path / 'result.npy'), expected) <= LIMIT
     assert keras_reference.error(np.load(tmp_path / 'graph.npy'), expected) <= LIMIT

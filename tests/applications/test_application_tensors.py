@@ -8,9 +8,7 @@ import keras_reference
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from application_cases import CLASSES, LIMIT, SIZE, images_of, predict, tiny
-
-from nets import applications
+from application_cases import CLASSES, LIMIT, SIZE, SMALL, images_of, predict, tiny
 
 
 @pytest.fixture(scope='module')
@@ -30,9 +28,9 @@ def initialized(tensor):
 
 @pytest.mark.parametrize('whole', [True, False])
 def test_a_file_of_keras_fills_the_network_in_a_graph(keras_file, whole):
-    theirs, path = keras_file('ResNet50V2')
+    theirs, path = keras_file('SmallV2')
     images = images_of()
-    output, end_points = applications.ResNet50V2(
+    output, end_points = SMALL['SmallV2'](
         include_top=whole, weights=path, classes=CLASSES, pooling='avg', input_tensor=tf.constant(images))
     expected = predict(theirs, images) if whole else keras_reference.eagerly(
         lambda: keras_reference.outputs(theirs, ['avg_pool'])(images)[0])
@@ -44,7 +42,7 @@ def test_a_checkpoint_fills_the_network_in_a_graph(saved):
     path, images, expected = saved
     output, end_points = tiny(weights=path, input_tensor=tf.constant(images))
     assert keras_reference.error(initialized(output), expected) <= LIMIT
-    assert list(end_points)[0] == 'resnet_v1_14/conv1'
+    assert list(end_points)[0] == 'tiny/conv1'
 
 
 def test_each_call_adds_a_network_of_its_own_wherever_it_is_called(saved):
@@ -54,7 +52,7 @@ def test_each_call_adds_a_network_of_its_own_wherever_it_is_called(saved):
         first = tiny(weights=path, input_tensor=images)
     second = tiny(weights=path, input_tensor=images)
     third = tiny(weights=None, input_tensor=images)
-    scopes = ['tower/resnet_v1_14', 'resnet_v1_14', 'resnet_v1_14_1']
+    scopes = ['tower/tiny', 'tiny', 'tiny_1']
     assert [list(tensors.end_points)[0] for tensors in (first, second, third)] == [name + '/conv1' for name in scopes]
     assert {name.rsplit('/block', 1)[0] for name in (v.op.name for v in tf.global_variables())
             if '/block' in name} == set(scopes)
@@ -100,8 +98,8 @@ def test_images_of_any_type_are_cast(saved, dtype):
 def test_the_given_shape_adds_to_that_of_the_tensor(saved):
     placeholder = tf.placeholder(tf.float32, [None, None, None, None])
     output, end_points = tiny(include_top=False, weights=saved[0], input_shape=SIZE + (3,), input_tensor=placeholder)
-    assert output.shape.as_list() == [None, 1, 2, 2048]
-    assert end_points['resnet_v1_14/conv1'].shape.as_list() == [None, 16, 20, 64]
+    assert output.shape.as_list() == [None, 1, 2, 64]
+    assert end_points['tiny/conv1'].shape.as_list() == [None, 16, 20, 64]
     assert placeholder.shape.as_list() == [None] * 4
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -113,8 +111,8 @@ def test_weights_that_do_not_fit_are_listed(saved, keras_file):
     tensor = tf.zeros([1, 32, 32, 3])
     with pytest.raises(ValueError, match='model.ckpt does not fit the model: 0 missing, 2 of another shape'):
         tiny(weights=saved[0], classes=4, input_tensor=tensor)
-    with pytest.raises(ValueError, match=r'ResNet50V2.h5 does not fit resnet_keras_50'):
-        applications.ResNet50(weights=keras_file('ResNet50V2')[1], input_tensor=tensor)
+    with pytest.raises(ValueError, match='SmallV2.h5 does not fit small'):
+        SMALL['Small'](weights=keras_file('SmallV2')[1], input_tensor=tensor)
 
 
 def test_what_is_written_for_a_graph_goes_with_it(keras_file, tmp_path, monkeypatch):
@@ -122,8 +120,7 @@ def test_what_is_written_for_a_graph_goes_with_it(keras_file, tmp_path, monkeypa
 
     def build():
         with tf.Graph().as_default():
-            applications.ResNet50(weights=keras_file('ResNet50')[1], include_top=False,
-                                  input_tensor=tf.zeros([1, 32, 32, 3]))
+            SMALL['Small'](weights=keras_file('Small')[1], include_top=False, input_tensor=tf.zeros([1, 32, 32, 3]))
             assert len(os.listdir(tmp_path)) == 1
 
     build()
