@@ -15,7 +15,7 @@ import keras_reference
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from application_cases import LIMIT, images_of, output_of, predict
+from application_cases import LIMIT, images_of, keras_function, output_of, predict
 
 from nets import applications
 from nets.applications import application, imagenet, resnet
@@ -47,9 +47,9 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope='module')
 def published(tmp_path_factory):
-    """Files of a ResNet50 with 1000 classes, with and without its top, as Keras writes them; and the network."""
+    """Files of a small network with 1000 classes, with and without its top, as Keras writes them; and the network."""
     model = keras_reference.eagerly(
-        keras_reference.build, keras.applications.ResNet50, 1000, classifier_activation='softmax')
+        keras_reference.build, keras_function('Small'), 1000, classifier_activation='softmax')
     arrays = keras_reference.arrays_of(model)
     paths = {}
     for include_top in (True, False):
@@ -66,7 +66,7 @@ def put(cache, paths):
     files = imagenet.published('resnet50', md5[True], md5[False])
     for include_top, path in paths.items():
         shutil.copy(path, cache / files[include_top].name)
-    return application.application('ResNet50', 'resnet_keras_50', files, __name__), files
+    return application.application('Small', 'small', files, __name__), files
 
 
 def test_published_weights_are_converted_once_and_compute_what_keras_computes(cache, published):
@@ -88,7 +88,7 @@ def test_published_weights_without_a_top(cache, published):
     theirs, paths = published
     function, _ = put(cache, paths)
     images = images_of(2, SIZE)
-    expected = output_of(theirs, 'conv5_block3_out', images)
+    expected = output_of(theirs, 'conv5_block2_out', images)
     with function(include_top=False) as model:
         assert keras_reference.error(model.predict(images), expected) <= LIMIT
     net, _ = function(include_top=False, input_tensor=tf.constant(images))
@@ -107,7 +107,7 @@ def test_a_damaged_conversion_is_made_anew(cache, published):
     damaged.write_bytes(whole[:len(whole) // 2])
     images = images_of(1, SIZE)
     with function(include_top=False) as model:
-        assert keras_reference.error(model.predict(images), output_of(theirs, 'conv5_block3_out', images)) <= LIMIT
+        assert keras_reference.error(model.predict(images), output_of(theirs, 'conv5_block2_out', images)) <= LIMIT
     assert damaged.read_bytes() == whole
 
 
@@ -120,7 +120,7 @@ def test_where_the_cache_is_not_writable_the_file_itself_is_read(cache, publishe
     monkeypatch.setattr(convert, 'convert', fail)
     images = images_of(1, SIZE)
     with function(include_top=False) as model:
-        assert keras_reference.error(model.predict(images), output_of(theirs, 'conv5_block3_out', images)) <= LIMIT
+        assert keras_reference.error(model.predict(images), output_of(theirs, 'conv5_block2_out', images)) <= LIMIT
     assert not [name for name in os.listdir(cache) if 'ckpt' in name]
 
 
