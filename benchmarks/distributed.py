@@ -185,7 +185,7 @@ def main():
           f'{2 * (options.workers - 1) * num_bytes / 1e6:.2f} MB, measured '
           f'{statistics.median(one["moved"] for one in together) / 1e6:.2f} MB')
     window, hidden = (statistics.median(one[name] for one in together) for name in ('overlap', 'hidden'))
-    print(f'  all-reduces            {hidden:.0%} of their time lies before the last gradient, which comes {window:.3f} s '
+    print(f'  all-reduces            {hidden:.0%} of their time lies before the last gradient, {window:.3f} s '
           'after the first began')
     compute = median(together, 'compute')
     for seconds in (compute, options.compute_secs):
