@@ -70,6 +70,7 @@ def test_recipe_tells_what_is_not_the_default_and_folds_the_rest():
         assert row.split()[0] not in _words(rest.split('</details>')[0])
     for row in ('schedule.learning_rate 0.01', 'optimizer.momentum 0.9', 'weight_decay 4e-05', 'seed –'):
         assert row in _words(rest.split('</details>')[0])
+        assert row not in _words(given)
     words = _words(rest)
     count = int(re.search(r'(\d+) settings have their defaults', words).group(1))
     assert len(re.findall('<tr>', rest.split('</details>')[0])) == count + 1
