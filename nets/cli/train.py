@@ -13,8 +13,8 @@ from nets.training.distributed import launcher
 
 _USAGE = """Trains an image classifier.
 
-The run lives in --train_dir: checkpoints, TensorBoard summaries, metrics.jsonl. Run the same command again to
-go on from its newest checkpoint. Ctrl-C saves and leaves."""
+The run lives in --train_dir: checkpoints, TensorBoard summaries, metrics.jsonl, report.html. Run the same command
+again to go on from its newest checkpoint. Ctrl-C saves and leaves; a second one leaves at once."""
 
 _RUN_FLAGS = [
     Flag('train_dir', 'string', 'train_dir', 'Directory of checkpoints and logs; a run in it is resumed.'),
