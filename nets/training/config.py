@@ -180,7 +180,7 @@ class TrainConfig:
 
     Attributes:
         recipe: The key of `nets.training.recipes.RECIPES` that other fields were set by, or None; it sets nothing here.
-        train_dir: Directory of checkpoints, summaries, `metrics.jsonl` and `report.html`. A checkpoint in it is resumed.
+        train_dir: Directory of checkpoints, summaries, `metrics.jsonl`, `report.html`. A checkpoint in it is resumed.
         model_name: A name of `nets.nets_factory.networks_map`.
         weight_decay: L2 factor on the convolutions' weights; adamw and lars apply it by themselves, instead of in the
             loss.
