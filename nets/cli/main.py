@@ -17,6 +17,7 @@ COMMANDS = {
     'convert': 'weights of Keras, torchvision and timm into checkpoints, and back',
     'extract': 'features of images into a file',
     'predict': 'the likeliest classes of images, and where the network sees them',
+    'records': 'images into TFRecord files, and the verification of such files',
     'export': 'a network as SavedModel, frozen graph, ONNX or TensorFlow Lite',
 }
 

@@ -15,18 +15,20 @@ _ALL_SPLIT_FOLDERS = frozenset(name for names in SPLIT_FOLDERS.values() for name
 _LAYOUT = f'one folder for each class, with its images ({", ".join("*" + end for end in EXTENSIONS)})'
 
 
-def load(dataset_dir, split_name):
+def load(dataset_dir, split_name, held_out_fraction=None):
     """Lists the images of one split.
 
     Without folders for the splits, an image is held out when a hash of `CLASS/FILE` says so, one in five: the
     split is the same on every machine, and new images do not move old ones. Each class of two images or more
-    has at least one in either part; a single image is for training.
+    has at least one in either part, unless nothing is held out; a single image is for training.
 
     Args:
         dataset_dir: the folder. It holds one folder per class, or else folders named as in `SPLIT_FOLDERS`
             that hold one folder per class.
         split_name: a key of `SPLIT_FOLDERS`. Where there is one part besides `train`, both other names mean
             it.
+        held_out_fraction: float in `[0, 1)`, the part to hold out where there are no folders for the splits; None for
+            one in five.
 
     Returns:
         `(class_names, paths, labels)`: the sorted class names, the same for every split, and for each image
@@ -34,7 +36,7 @@ def load(dataset_dir, split_name):
 
     Raises:
         ValueError: If the folder is missing or holds no images, a class is empty or has no images for
-            training, or there is no such split.
+            training, there is no such split, or a fraction is given for a folder that is split already.
     """
     if split_name not in SPLIT_FOLDERS:
         raise ValueError(f'split_name must be one of {", ".join(SPLIT_FOLDERS)} for the data set '
@@ -44,33 +46,41 @@ def load(dataset_dir, split_name):
                          'no folder.')
     given = [name for name in _list_folders(dataset_dir)
              if name in _ALL_SPLIT_FOLDERS and _list_folders(os.path.join(dataset_dir, name))]
+    if held_out_fraction is not None and not 0 <= held_out_fraction < 1:
+        raise ValueError(f'held_out_fraction must be at least 0 and less than 1; got {held_out_fraction}.')
+    if given and held_out_fraction is not None:
+        raise ValueError(f'{dataset_dir!r} is split already, into {", ".join(given)}; got a held_out_fraction of '
+                         f'{held_out_fraction}. Leave it out.')
     if given:
         classes, chosen = _given_split(dataset_dir, split_name, given)
     else:
         classes = _list_classes(dataset_dir)
-        chosen = {name: split_files(paths)[split_name != 'train'] for name, paths in classes.items()}
+        fraction = HELD_OUT_FRACTION if held_out_fraction is None else held_out_fraction
+        chosen = {name: split_files(paths, fraction)[split_name != 'train'] for name, paths in classes.items()}
     class_names = sorted(classes)
     paths = [path for name in class_names for path in chosen.get(name, ())]
     labels = [label for label, name in enumerate(class_names) for _ in chosen.get(name, ())]
     if not paths:
         raise ValueError(f'There are no images for the split {split_name!r} in {dataset_dir!r}: each of its '
-                         f'{len(classes)} classes has one image only, which is for training. Add images.')
+                         f'{len(classes)} classes has one image only, which is for training, or nothing is held out. '
+                         'Add images.')
     return class_names, paths, labels
 
 
-def split_files(paths):
+def split_files(paths, held_out_fraction=HELD_OUT_FRACTION):
     """Splits the images of one class.
 
     Args:
         paths: list of str, paths that end in `CLASS/FILE`.
+        held_out_fraction: float in `[0, 1)`.
 
     Returns:
         `(train, held_out)`, two lists that together hold every path once, in the given order.
     """
     position = {path: _position(path) for path in paths}
     ranked = sorted(paths, key=position.get)
-    count = sum(position[path] < HELD_OUT_FRACTION for path in paths)
-    held_out = frozenset(ranked[:min(max(count, 1), len(paths) - 1)])
+    count = sum(position[path] < held_out_fraction for path in paths)
+    held_out = frozenset(ranked[:min(max(count, held_out_fraction > 0), len(paths) - 1)])
     return [path for path in paths if path not in held_out], [path for path in paths if path in held_out]
 
 

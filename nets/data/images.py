@@ -6,13 +6,13 @@ import zlib
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-# First bytes of what people name `.jpg` or `.png`, and what to call it in an error.
+# First bytes of what people name `.jpg` or `.png`, its format, and what to call it in an error.
 _SIGNATURES = (
-    (b'\xff\xd8\xff', 'JPEG'),
-    (b'\x89PNG\r\n\x1a\n', 'PNG'),
-    (b'GIF8', 'GIF'),
-    (b'BM', 'BMP'),
-    (b'RIFF', 'WebP (which older releases of TensorFlow cannot read)'),
+    (b'\xff\xd8\xff', 'jpg', 'JPEG'),
+    (b'\x89PNG\r\n\x1a\n', 'png', 'PNG'),
+    (b'GIF8', 'gif', 'GIF'),
+    (b'BM', 'bmp', 'BMP'),
+    (b'RIFF', 'webp', 'WebP (which older releases of TensorFlow cannot read)'),
 )
 _UNSUPPORTED_SIGNATURES = (
     (b'II*\x00', 'TIFF'),
@@ -108,6 +108,37 @@ def crop(image, start, size):
     return image.crop(start, size) if isinstance(image, Encoded) else tf.slice(image, start, size)
 
 
+class Checker:
+    """Decodes images one by one, outside of any graph, on one thread."""
+
+    def __init__(self):
+        with tf.Graph().as_default():
+            encoded = tf.placeholder(tf.string, [])
+            shape = tf.shape(decode(encoded))
+            self._session = tf.Session(config=tf.ConfigProto(
+                device_count={'GPU': 0}, intra_op_parallelism_threads=1, inter_op_parallelism_threads=1))
+            self._shape = self._session.make_callable(shape, [encoded])
+
+    def check(self, encoded):
+        """Decodes an image.
+
+        Args:
+            encoded: bytes.
+
+        Returns:
+            `(image_format, height, width)`: `'jpg'`, `'png'`, `'gif'`, `'bmp'` or `'webp'`, by the first bytes, and
+            the size in pixels.
+
+        Raises:
+            ValueError: If the image cannot be decoded; the message is what `diagnose` says.
+        """
+        try:
+            height, width, _ = self._shape(encoded).tolist()
+        except tf.errors.OpError as error:
+            raise ValueError(diagnose(encoded)) from error
+        return next(name for signature, name, _ in _SIGNATURES if encoded.startswith(signature)), height, width
+
+
 def diagnose(encoded):
     """Says in a few words what is wrong with bytes that `decode` refused.
 
@@ -119,7 +150,7 @@ def diagnose(encoded):
     """
     if not encoded:
         return 'it is empty (0 bytes)'
-    for signature, kind in _SIGNATURES:
+    for signature, _, kind in _SIGNATURES:
         if encoded.startswith(signature):
             return f'it is damaged or truncated {kind} data of {len(encoded)} bytes'
     for signature, kind in _UNSUPPORTED_SIGNATURES:

@@ -96,8 +96,7 @@ def write_records(examples, num_examples, dataset_dir, name, split_name, num_sha
     if num_shards < 1:
         raise ValueError(f'num_shards must be at least 1; got {num_shards}.')
     os.makedirs(dataset_dir, exist_ok=True)
-    paths = [os.path.join(dataset_dir, f'{name}_{split_name}_{shard:05d}-of-{num_shards:05d}.tfrecord')
-             for shard in range(num_shards)]
+    paths = shard_paths(dataset_dir, name, split_name, num_shards)
     temporary = [f'{path}.{os.getpid()}.tmp' for path in paths]
     try:
         _fill_shards(examples, num_examples, temporary)
@@ -108,6 +107,12 @@ def write_records(examples, num_examples, dataset_dir, name, split_name, num_sha
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
     return paths
+
+
+def shard_paths(dataset_dir, name, split_name, num_shards):
+    """The paths of the files of a split, a list of str."""
+    return [os.path.join(dataset_dir, f'{name}_{split_name}_{shard:05d}-of-{num_shards:05d}.tfrecord')
+            for shard in range(num_shards)]
 
 
 def _fill_shards(examples, num_examples, paths):
@@ -205,10 +210,15 @@ def write_labels(dataset_dir, class_names):
 
 
 def read_labels(dataset_dir):
-    """Reads the names of the classes from `labels.txt`.
+    """Reads the names of the classes from `labels.txt` in a folder; see `read_labels_file`."""
+    return read_labels_file(os.path.join(dataset_dir, LABELS_FILENAME))
+
+
+def read_labels_file(path):
+    """Reads the names of the classes.
 
     Args:
-        dataset_dir: the folder that holds the file.
+        path: the file.
 
     Returns:
         A tuple of str, one for each label from 0 to the largest; a label that has no line gets its number as
@@ -217,7 +227,6 @@ def read_labels(dataset_dir):
     Raises:
         ValueError: If a line is not `ID:NAME`, a label occurs twice, or there are no lines.
     """
-    path = os.path.join(dataset_dir, LABELS_FILENAME)
     with open(path, encoding='utf-8') as file:
         lines = [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
     names = {}
