@@ -54,7 +54,7 @@ def launch(command, num_clones, use_gpus=True):
     if place.addresses:
         places = [place.clone(number, num_clones) for number in range(num_clones)]
     else:
-        everyone = tuple(f'127.0.0.1:{port}' for port in _free_ports(num_clones))
+        everyone = tuple(f'127.0.0.1:{port}' for port in free_ports(num_clones))
         places = [tf_config.Place(everyone, number) for number in range(num_clones)]
     environments = [dict(os.environ, **share, **{tf_config.VARIABLE: place.to_json()})
                     for place, share in zip(places, shares, strict=True)]
@@ -87,8 +87,8 @@ def _shares(num_clones, use_gpus):
     return [{'TF_NUM_INTRAOP_THREADS': os.environ.get('TF_NUM_INTRAOP_THREADS', threads)}] * num_clones
 
 
-def _free_ports(count):
-    """Ports of this machine that are not in use."""
+def free_ports(count):
+    """Ports of this machine that are not in use, a list of so many ints."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from nets.training.distributed import all_reduce, cluster, tf_config
+from nets.training.distributed import all_reduce, cluster, launcher, tf_config
 
 ALONE = cluster.Cluster()
 PAIR = cluster.Cluster(tf_config.Place(('a:1', 'b:2'), 0))
@@ -91,3 +91,12 @@ def test_a_port_in_use_is_said():
         with pytest.raises(ValueError, match=rf'this is worker 0 \(localhost:{port}\), and no server can be started'), \
                 pair.joined(tf.ConfigProto()):
             pass
+
+
+def test_workers_that_do_not_start_are_named(monkeypatch):
+    monkeypatch.setattr(cluster, '_START_SECS', 0)
+    addresses = tuple(f'localhost:{port}' for port in launcher.free_ports(3))
+    three = cluster.Cluster(tf_config.Place(addresses, 1))
+    with pytest.raises(cluster.LostWorkerError, match=rf'^worker 0 \({addresses[0]}\), worker 2 \({addresses[2]}\) did '
+                                                      'not start within 0 seconds'), three.joined(tf.ConfigProto()):
+        pass

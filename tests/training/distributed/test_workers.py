@@ -151,14 +151,15 @@ def _statistics_after_a_step(images, values, worker):
 
 @pytest.fixture(scope='module')
 def ended(images, tmp_path_factory):
-    """Pairs of workers: one that is asked to stop, one that falls silent, and one that was started otherwise."""
-    folders = [tmp_path_factory.mktemp(name) for name in ('asked', 'silent', 'other')]
-    asked, silent, other = ({'workers': 2, 'flags': _flags(images, folder, 1000, collective_timeout_secs=2)}
-                            for folder in folders)
+    """Pairs of workers: one is asked to stop, one falls silent, one was started otherwise, both diverge."""
+    folders = [tmp_path_factory.mktemp(name) for name in ('asked', 'silent', 'other', 'diverging')]
+    asked, silent, other, diverging = (
+        {'workers': 2, 'flags': _flags(images, folder, 1000, collective_timeout_secs=2)} for folder in folders)
+    diverging['flags'] += ['--learning_rate=1e30']
     asked['harm'] = {'index': 1, 'step': 3, 'signal': int(signal.SIGTERM)}
     silent['harm'] = {'index': 1, 'step': 3, 'signal': int(signal.SIGSTOP)}
     other['extra'] = ['--learning_rate=0.5', '--batch_size=24']
-    return folders, _run([asked, silent, other])
+    return folders, _run([asked, silent, other, diverging])
 
 
 def test_worker_that_is_asked_to_stop_stops_all_at_the_same_step(ended):
@@ -181,3 +182,11 @@ def test_workers_that_were_started_otherwise_are_refused(ended):
         assert 'error: Worker 1 differs from the chief in data.batch_size (24, not 12), schedule.learning_rate (0.5, ' \
             'not 0.02). Start all workers with the same command' in output
     assert 'model.ckpt-0.index' not in os.listdir(folder)
+
+
+def test_workers_diverge_together(ended):
+    result = ended[1][3]
+    assert result['codes'] == [1, 1]
+    step, = {re.search(r'Training stopped at step (\d+): the loss is nan', output).group(1)
+             for output in result['outputs']}
+    assert int(step) > 1

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 
@@ -19,15 +18,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 import tiny_network  # noqa: E402
 
 sys.path.insert(0, tiny_network.ROOT)
-
-
-def free_addresses(count):
-    """Addresses on this machine at which nothing listens."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(('127.0.0.1', 0))
-        return [f'127.0.0.1:{one.getsockname()[1]}' for one in sockets]
 
 
 def harm_before_step(step, number):
@@ -63,7 +53,8 @@ def worker(job, index, addresses, output):
 
 def run(job):
     """Runs a job; see the module's docstring."""
-    addresses = free_addresses(job['workers'])
+    from nets.training.distributed import launcher
+    addresses = [f'127.0.0.1:{port}' for port in launcher.free_ports(job['workers'])]
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in addresses]
         codes = _codes(job, _forks(job, addresses, outputs))
