@@ -109,6 +109,23 @@ def test_renames_are_of_checkpoints_only(tmp_path, capfd):
     assert 'renames are about scopes of checkpoints' in error
 
 
+def test_onnxruntime_gives_the_same(files, tmp_path, capfd):
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    checkpoint, _, images = files
+    rows, predictions = [], []
+    for engine in ('tensorflow', 'onnxruntime'):
+        line, _ = command_of('predict', checkpoint, images, tmp_path)
+        predictions.append(run(capfd, *line, '--engine', engine)[1]['images'])
+        line, _ = command_of('extract', checkpoint, images, tmp_path)
+        assert run(capfd, *line, '--engine', engine, '--overwrite')[0] == 0
+        rows.append(np.load(tmp_path / 'out.npy'))
+    assert np.abs(rows[1] - rows[0]).max() <= 1e-5 * np.abs(rows[0]).max() > 0
+    assert (rows[1] != rows[0]).any()  # it was another engine
+    for one, other in zip(*predictions):
+        assert [found['class'] for found in one['predictions']] == [found['class'] for found in other['predictions']]
+
+
 @pytest.mark.parametrize(('given', 'expected'), [(None, '1'), ('0', '0'), ('1', '1')])
 def test_onednn_is_chosen_unless_the_user_chose(given, expected, monkeypatch):
     monkeypatch.delenv('TF_ENABLE_ONEDNN_OPTS')
