@@ -5,7 +5,7 @@ import glob
 import logging
 import os
 
-from nets.data import digits, image_folder, records, sources
+from nets.data import digits, image_folder, records, sources, synthetic
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,13 @@ def _load_image_folder(name, split_name, dataset_dir, file_pattern):
                    sources.from_table(paths, labels))
 
 
+def _load_synthetic(name, split_name, dataset_dir, file_pattern):
+    del dataset_dir, file_pattern
+    _check_split(name, split_name, synthetic.NUM_EXAMPLES)
+    return Dataset(name, split_name, synthetic.NUM_CLASSES, tuple(map(str, range(synthetic.NUM_CLASSES))),
+                   synthetic.source(split_name))
+
+
 def _records_loader(known):
     """Makes the loader of a data set in TFRecord files."""
 
@@ -137,12 +144,14 @@ _RECORDS = {
     'cifar10': _Records(('cifar10_%s.tfrecord',), {'train': 50000, 'test': 10000}, 10),
     'mnist': _Records(('mnist_%s.tfrecord',), {'train': 60000, 'test': 10000}, 10),
     'imagenet': _Records(('%s-*',), {'train': 1281167, 'validation': 50000}, 1001),
+    'visualwakewords': _Records(('%s.record-*',), {'train': 82783, 'val': 40504}, 2),
 }
 
 DATASETS = {
     'digits': _load_digits,
     'image_folder': _load_image_folder,
     **{name: _records_loader(known) for name, known in _RECORDS.items()},
+    'synthetic': _load_synthetic,
 }
 
 
@@ -152,7 +161,7 @@ def get_dataset(name, split_name, dataset_dir=None, file_pattern=None):
     Args:
         name: str, a key of `DATASETS`.
         split_name: str, such as `'train'`, `'validation'` or `'test'`.
-        dataset_dir: str, the folder of the data; `digits` needs none.
+        dataset_dir: str, the folder of the data; `digits` and `synthetic` need none.
         file_pattern: str, for data sets in TFRecord files: the names of the files in `dataset_dir`, with `%s`
             in place of the split. The records are counted then, and missing shards are no error.
 

@@ -123,7 +123,9 @@ SLIM = [('flowers', 'train', 'flowers_train_00000-of-00001.tfrecord', 3320, 5),
         ('mnist', 'train', 'mnist_train.tfrecord', 60000, 10),
         ('mnist', 'test', 'mnist_test.tfrecord', 10000, 10),
         ('imagenet', 'train', 'train-00000-of-00001', 1281167, 1001),
-        ('imagenet', 'validation', 'validation-00000-of-00001', 50000, 1001)]
+        ('imagenet', 'validation', 'validation-00000-of-00001', 50000, 1001),
+        ('visualwakewords', 'train', 'train.record-00000-of-00001', 82783, 2),
+        ('visualwakewords', 'val', 'val.record-00000-of-00001', 40504, 2)]
 
 
 @pytest.mark.parametrize(('name', 'split_name', 'filename', 'num_examples', 'num_classes'), SLIM)
@@ -158,7 +160,7 @@ def test_unknown_split_lists_the_known(name, split_name, known, tmp_path):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="one of digits, image_folder, tfrecords, .*imagenet; got 'flower'"):
+    with pytest.raises(ValueError, match="one of digits, image_folder, tfrecords, flowers, .*synthetic; got 'flower'"):
         datasets.get_dataset('flower', 'train')
 
 
