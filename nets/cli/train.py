@@ -9,7 +9,7 @@ from nets.cli.common import Flag
 from nets.cli.flag_table import CPU_FLAG, DATA_FLAGS, MODEL_FLAG, RENAMES_HELP, TRAIN_UNSUPPORTED
 from nets.training import recipes
 from nets.training.config import TrainConfig
-from nets.training.distributed import launcher
+from nets.training.distributed import launcher, tf_config
 
 _USAGE = """Trains an image classifier.
 
@@ -28,7 +28,8 @@ _RUN_FLAGS = [
     Flag('max_skipped_steps', 'integer', 'max_skipped_steps', 'How many steps a run may skip. (Not in slim.)'),
     Flag('mixed_precision', 'string', 'mixed_precision',
          'Type to compute in, float16 or bfloat16; variables stay in float32. (Not in slim.)'),
-    Flag('xla', 'bool', 'xla', 'Whether XLA compiles the graph. (Not in slim.)'),
+    Flag('xla', 'bool', 'xla',
+         'Whether XLA compiles the graph; with several workers on GPUs only. (Not in slim.)'),
     Flag('train_image_size', 'integer', 'data.image_size',
          'Height and width of the images in pixels; by default the network\'s.'),
     Flag('log_every_n_steps', 'integer', 'log_every_n_steps', 'Steps between two lines of the log.'),
@@ -159,7 +160,9 @@ def _run(config, command):
 
 def _train(config):
     """Trains, and says how it ended."""
-    if config.xla:  # XLA leaves CPUs alone unless it is told so before TensorFlow is imported
+    # XLA leaves CPUs alone unless it is told so before TensorFlow is imported; it does not compile the input pipeline of a
+    # process that has a server.
+    if config.xla and tf_config.read().num_workers == 1:
         os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'.strip()
     common.load_tensorflow()
     from nets.training import loop

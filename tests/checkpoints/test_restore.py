@@ -280,6 +280,7 @@ def test_read_step_of_a_checkpoint_without_one(tmp_path):
     ('Graph execution error:\n\nthe  disk is full', 'the disk is full'),
     ("Graph execution error:\n\nDetected at node 'save' defined at (most recent call last):\n  File 'x', line 1\n"
      "Node: 'save'\nNo space left on device\n\t [[{{node save}}]]", 'No space left on device'),
+    ("Node: 'save'\nFrom /job:worker/replica:0/task:0:\nNo space left on device", 'No space left on device'),
     ('\n', 'nothing'),
 ])
 def test_what_tensorflow_means_is_told(message, line):
