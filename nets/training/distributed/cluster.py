@@ -109,6 +109,9 @@ class Cluster:
             result.experimental.collective_nccl = True
             # Without it a session waits for all servers when it starts, and again when it closes.
             result.device_filters[:] = [f'/job:{_JOB}/task:{self.index}']
+            if not self._accelerated:
+                # It fuses convolutions in bfloat16 to what oneDNN has, and a server does not take from a session.
+                result.graph_options.rewrite_options.remapping = result.graph_options.rewrite_options.OFF
         return result
 
     def run_options(self, patient=False):
@@ -233,8 +236,8 @@ class Cluster:
     def _start(self, config):
         """Starts the server and meets the others."""
         _reach_without_proxy(tf_config.split_address(address)[0] for address in self._place.addresses)
-        config = self.session_config(config)
         self._accelerated = bool(config.device_count.get('GPU', 1) and tf.config.list_physical_devices('GPU'))
+        config = self.session_config(config)
         try:
             self._server = tf.distribute.Server({_JOB: list(self._place.addresses)}, job_name=_JOB,
                                                 task_index=self.index, config=config)
