@@ -171,7 +171,6 @@ def _read_list(path):
     return paths
 
 
-@tf.autograph.experimental.do_not_convert
 def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4):
     """Decodes and preprocesses images in the background, while the caller works on earlier ones.
 
@@ -193,9 +192,8 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
         if not isinstance(value, int) or value < 1:
             raise ValueError(f'{key} must be a whole number from 1; got {value!r}.')
     with tf.Graph().as_default() as graph, tf.device('/cpu:0'):
-        examples, feed = source.examples(start)
-        element = _load(examples, source, preprocess, size, num_parallel_calls).batch(batch_size).prefetch(_PREFETCH)
-        iterator = tf.data.make_initializable_iterator(element)
+        loaded, feed = _load(source, start, preprocess, size, num_parallel_calls)
+        iterator = tf.data.make_initializable_iterator(loaded.batch(batch_size).prefetch(_PREFETCH))
         following = iterator.get_next()
     # Entered, a session would be the default one of the caller between two batches.
     with contextlib.closing(tf.Session(graph=graph)) as session:
@@ -214,8 +212,9 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
                          for place in np.flatnonzero(~batch['sound']).tolist()})
 
 
-def _load(examples, source, preprocess, size, num_parallel_calls):
-    """The stream of images; a blank one that is not `sound` is in the place of each that is corrupt.
+@tf.autograph.experimental.do_not_convert
+def _load(source, start, preprocess, size, num_parallel_calls):
+    """The stream of images, and what to feed; a blank one that is not `sound` is in the place of each corrupt one.
 
     An op that fails ends its stream. So each image is decoded in a stream of its own that drops errors, and what takes
     the place of a corrupt one comes after it.
@@ -233,5 +232,6 @@ def _load(examples, source, preprocess, size, num_parallel_calls):
         single = tf.data.Dataset.from_tensors(example)
         return single.map(sound).ignore_errors().concatenate(single.map(blank)).take(1)
 
+    examples, feed = source.examples(start)
     return examples.interleave(one, cycle_length=num_parallel_calls, block_length=1,
-                               num_parallel_calls=num_parallel_calls, deterministic=True)
+                               num_parallel_calls=num_parallel_calls, deterministic=True), feed
