@@ -160,8 +160,8 @@ def _run(config, command):
 
 def _train(config):
     """Trains, and says how it ended."""
-    # XLA leaves CPUs alone unless it is told so before TensorFlow is imported; the input pipeline of a process that has a
-    # server it cannot compile.
+    # XLA leaves CPUs alone unless it is told so before TensorFlow is imported. In a process that has a server it fails
+    # to compile the input pipeline.
     if config.xla and tf_config.read().num_workers == 1:
         os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'.strip()
     common.load_tensorflow()
