@@ -49,6 +49,9 @@ def train(config):
     Ctrl-C or SIGTERM, after which the function returns. A run that was stopped, by whatever, and is started again goes
     on as if nothing had happened: with the same images in the same order, changed in the same way.
 
+    If the environment variable `TF_CONFIG` names several workers, this process trains together with the others, all of
+    which have to call this; the first one alone reads and writes `train_dir`. See docs/distributed.md.
+
     Args:
         config: A `TrainConfig`.
 
@@ -60,6 +63,7 @@ def train(config):
             to, or in which another process trains, a checkpoint that does not fit. Also a corrupt image without
             `skip_corrupt`, once it comes up.
         FloatingPointError: The loss or a variable became NaN or infinite; no checkpoint has such values.
+        nets.training.distributed.cluster.LostWorkerError: Another worker is gone, or fell silent.
     """
     place = tf_config.read()
     slim_flags.check(config.distributed, place)
