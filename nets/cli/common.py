@@ -24,7 +24,6 @@ Flag = collections.namedtuple('Flag', ('name', 'kind', 'target', 'help'))
 Unsupported = collections.namedtuple('Unsupported', ('name', 'kind', 'default', 'reason'))
 
 
-
 class _FloatsParser(flags.ListParser):
     """Numbers, separated by commas."""
 

@@ -11,8 +11,8 @@ def decayed(variable):
 class AdamW(tf.train.AdamOptimizer):
     """Adam with weight decay beside the adaptive step rather than in the gradient.
 
-    A step takes `learning_rate * weight_decay` of each weight away, besides Adam's own: what the paper calls the
-    schedule multiplier is the learning rate here, as it is in most libraries.
+    Besides Adam's own, a step takes `learning_rate * weight_decay` of each weight away. (The paper multiplies by the
+    schedule alone, as its rate is that of the schedule times a constant.)
 
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019 (arXiv:1711.05101), algorithm 2.
     """
@@ -37,7 +37,8 @@ class AdamW(tf.train.AdamOptimizer):
 class Lars(tf.train.MomentumOptimizer):
     """Momentum whose rate follows the norms of each layer's weights and gradient, for very large batches.
 
-    Biases, gammas and betas have the plain rate and no decay. So have weights whose norm, or whose gradient's, is 0.
+    Biases, gammas and betas have the plain rate and no decay; weights have the plain rate while their norm, or their
+    gradient's, is 0.
 
     Source: You et al., "Large Batch Training of Convolutional Networks", 2017 (arXiv:1708.03888), algorithm 1.
     """
