@@ -18,14 +18,18 @@ def resize(image, height, width):
     return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[height, width])[0]
 
 
+# To whole numbers; averages of neighbours need no clipping.
+_TO_LEVELS = {'bilinear': tf.cast, 'bicubic': tf.saturate_cast}
+
+
 def resize_like_pillow(image, height, width, method='bilinear'):
-    """Bilinear (or bicubic) with half-pixel centres and antialiasing; whole numbers from 0 to 255, as float32.
+    """Bilinear (or bicubic) with half-pixel centres and antialiasing; uint8.
 
     As Pillow does it: first the rows are resized and rounded, then the columns.
     """
     for size in (width, height):
         image = _resize_first(tf.transpose(image, [1, 0, 2]), size, method)
-    return tf.cast(image, tf.float32)
+    return image
 
 
 def _resize_first(image, size, method):
@@ -36,7 +40,7 @@ def _resize_first(image, size, method):
     """
     length, others, _ = tf.unstack(tf.shape(image))
     resized = _stateless.resize(tf.reshape(image, [length, 1, others * 3]), [size, 1], method=method, antialias=True)
-    return tf.saturate_cast(tf.reshape(resized, [size, others, 3]) + 0.5, tf.uint8)
+    return _TO_LEVELS[method](tf.reshape(resized, [size, others, 3]) + 0.5, tf.uint8)
 
 
 def resize_short_side(image, side):

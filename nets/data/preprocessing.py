@@ -141,7 +141,8 @@ def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), 
     image = _random_box(image, box_seed, 0.0, area_range, aspect_ratio_range)
     image = geometry.resize_like_pillow(image, height, width)
     image.set_shape([height, width, 3])
-    return _standardised(geometry.random_flip(image, flip_seed) / 255., means, deviations, channel_order)
+    image = tf.cast(geometry.random_flip(image, flip_seed), tf.float32)
+    return _standardised(image / 255., means, deviations, channel_order)
 
 
 def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=TORCHVISION_MEANS,
@@ -164,7 +165,7 @@ def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=T
     image = geometry.resize_like_pillow(image, new_size[0], new_size[1], interpolation)
     # Pillow's users round half of the surplus to the nearest even number of pixels.
     surplus = tf.cast(tf.rint(tf.cast(tf.shape(image)[:2] - [height, width], tf.float32) / 2), tf.int32)
-    image = geometry.crop(image, surplus[0], surplus[1], height, width)
+    image = tf.cast(geometry.crop(image, surplus[0], surplus[1], height, width), tf.float32)
     return _standardised(image / 255., means, deviations, channel_order)
 
 
