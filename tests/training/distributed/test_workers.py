@@ -143,8 +143,7 @@ def _statistics_after_a_step(images, values, worker):
         task.network_fn(batch['image'])
         moving = {one.op.name: one for one in tf.model_variables() if '/moving_' in one.op.name}
         session.run([initialize, tf.global_variables_initializer()])
-        for one in tf.model_variables():
-            one.load(values[one.op.name], session)
+        session.run([tf.assign(one, values[one.op.name]) for one in tf.model_variables()])
         session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         return session.run(moving)
 
