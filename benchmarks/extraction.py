@@ -6,9 +6,9 @@ ResNet-50 at 224 pixels with random weights; the files are crops of scikit-learn
 375 (`pip install '.[demo]'`). Each engine has a process of its own, and all parts run in turn, round by round, so that
 a busy machine slows all of them: `stream` reads, decodes, prepares and computes; `bare` computes ready arrays, by a
 session on the folded graph or by ONNX Runtime alone; `decode` does all but computing. The table has the median rates,
-and medians of the rounds' ratios: of stream to bare, and of the time that stream takes to that of decode and bare one
-after the other, which is less than 1 where they overlap. `--memory` adds the peak memory of an extraction of 200 and of
-4000 files, by resnet_v1_14 at 32 pixels.
+the processor's time for an image, which other processes disturb least, and medians of the rounds' ratios: of stream to
+bare, and of the time that stream takes to that of decode and bare one after the other, which is less than 1 where they
+overlap. `--memory` adds the peak memory of an extraction of 200 and of 4000 files, by resnet_v1_14 at 32 pixels.
 """
 
 import argparse
@@ -68,15 +68,16 @@ def parts_of(engine, checkpoint, paths, batch_size):
 
 
 def work(engine, checkpoint, folder, batch_size):
-    """Answers each line of standard input, a part's name, with the images per second."""
+    """Answers each line of standard input, a part's name, with the images per second and the processor's ms for one."""
     prepare_process()
     paths = sorted(os.path.join(folder, name) for name in os.listdir(folder))
     parts = parts_of(engine, checkpoint, paths, int(batch_size))
     print('ready', flush=True)
     for line in sys.stdin:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         parts[line.strip()]()
-        print(json.dumps(len(paths) / (time.perf_counter() - begin)), flush=True)
+        print(json.dumps([len(paths) / (time.perf_counter() - begin),
+                          (time.process_time() - cpu) * 1000 / len(paths)]), flush=True)
 
 
 def measure_memory(checkpoint, folder, count):
@@ -116,14 +117,15 @@ def measure_rates(arguments, checkpoint, photos):
     for process in processes.values():
         process.stdin.close()
         process.wait()
-    print('| engine | stream: images/s | bare | decode | stream to bare | time of stream to decode and bare |\n'
-          '| --- | --- | --- | --- | --- | --- |')
+    print('| engine | images/s: stream, bare, decode | CPU ms/image | stream to bare | time: stream to both |\n'
+          '| --- | --- | --- | --- | --- |')
     for engine in arguments.engines:
-        rates = [[one[engine, part] for part in PARTS] for one in rounds]
-        medians = [f'{statistics.median(rate):.1f}' for rate in zip(*rates)]
+        rates, times = ([[one[engine, part][column] for part in PARTS] for one in rounds] for column in (0, 1))
+        cells = [', '.join(f'{statistics.median(values):.{digits}f}' for values in zip(*table))
+                 for table, digits in ((rates, 1), (times, 0))]
         to_bare = statistics.median(stream / bare for stream, bare, _ in rates)
         to_both = statistics.median(1 / stream / (1 / bare + 1 / decode) for stream, bare, decode in rates)
-        print('| {} | {} | {:.2f} | {:.2f} |'.format(engine, ' | '.join(medians), to_bare, to_both))
+        print('| {} | {} | {:.2f} | {:.2f} |'.format(engine, ' | '.join(cells), to_bare, to_both))
 
 
 def main():
@@ -142,6 +144,7 @@ def main():
     if arguments.work_memory:
         measure_memory(*arguments.work_memory)
         return
+    prepare_process()
     with tempfile.TemporaryDirectory() as folder:
         photos = os.path.join(folder, 'photos')
         os.mkdir(photos)
