@@ -30,7 +30,7 @@ def start(command, folder):
 
 
 def finish(processes):
-    outputs = [process.communicate(timeout=240)[1] for process in processes]
+    outputs = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), outputs
     return outputs
 

@@ -28,7 +28,7 @@ def wait_for(name):
 _LAUNCH = '''
 import sys
 from nets.training.distributed import launcher
-launcher._SETTLE_SECS, launcher._GRACE_SECS = 0.3, 0.5
+launcher._SETTLE_SECS, launcher._GRACE_SECS = float(sys.argv[3]), 0.5
 sys.exit(launcher.launch([sys.executable, '-c', sys.argv[1]], int(sys.argv[2])))
 '''
 
@@ -38,11 +38,12 @@ def launch(tmp_path):
     """A function that starts copies of some code; returns the `Popen` of the launcher."""
     started = []
 
-    def start(code, num_clones=2, **environment):
+    def start(code, num_clones=2, settle_secs=0.3, **environment):
         code = _COPY.format(folder=str(tmp_path)) + textwrap.dedent(code)
         environ = dict({key: value for key, value in os.environ.items() if key != tf_config.VARIABLE}, **environment)
-        started.append(subprocess.Popen([sys.executable, '-c', _LAUNCH, code, str(num_clones)], cwd=ROOT, env=environ,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(
+            [sys.executable, '-c', _LAUNCH, code, str(num_clones), str(settle_secs)], cwd=ROOT, env=environ,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
     yield start
@@ -62,7 +63,7 @@ def test_each_copy_has_its_place_and_its_lines_are_labelled(launch):
         print(index, len(set(cluster)), os.environ['TF_NUM_INTRAOP_THREADS'], sep=',')
         print('oops', file=sys.stderr)
     ''', 3, CUDA_VISIBLE_DEVICES='')
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     threads = max(1, len(os.sched_getaffinity(0)) // 3)
     assert out == f'0,3,{threads}\n'
     labelled = [f'[worker {index}] {line}' for index in (1, 2) for line in (f'{index},3,{threads}', 'oops')]
@@ -73,7 +74,7 @@ def test_each_copy_has_its_place_and_its_lines_are_labelled(launch):
 def test_copies_of_several_machines_take_the_ports_after_the_machines(launch):
     place = tf_config.Place(('one:2222', 'two:3333'), 1)
     process = launch("print(os.environ['TF_CONFIG'], flush=True)", TF_CONFIG=place.to_json())
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     addresses = ['one:2222', 'one:2223', 'two:3333', 'two:3334']
     for index, line in ((2, out), (3, err.partition('[worker 3] ')[2])):
         assert json.loads(line) == {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
@@ -88,7 +89,7 @@ def test_the_first_failure_ends_the_others_and_gives_the_exit_code(launch):
             sys.exit(7)
         time.sleep(600)
     ''')
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 7
 
 
@@ -99,8 +100,8 @@ def test_a_copy_that_lost_another_one_is_not_what_failed(launch):
             os.kill(os.getpid(), signal.SIGKILL)
         mark('lost')
         sys.exit(138)
-    ''')
-    process.communicate(timeout=30)
+    ''', settle_secs=60)
+    process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGKILL
     assert launcher.LOST_WORKER_EXIT_CODE == 138
 
@@ -123,7 +124,7 @@ def test_signals_reach_all_copies_once_and_they_may_take_their_time(launch, tmp_
     for name in '01':
         _wait_for(tmp_path / name)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (128 + number, '')
     assert (tmp_path / 'saved').exists()
 
@@ -157,10 +158,10 @@ def _is_alive(pid):
 
 def test_each_copy_gets_a_gpu_of_its_own_and_too_few_are_an_error(launch):
     process = launch("print(os.environ['CUDA_VISIBLE_DEVICES'])", CUDA_VISIBLE_DEVICES='3,GPU-5')
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (out, err) == ('3\n', '[worker 1] GPU-5\n')
     process = launch('pass', 3, CUDA_VISIBLE_DEVICES='3,5')
-    assert '--num_clones=3 needs as many GPUs, and there are 2.' in process.communicate(timeout=30)[1]
+    assert '--num_clones=3 needs as many GPUs, and there are 2.' in process.communicate(timeout=120)[1]
 
 
 @pytest.mark.parametrize('value', ['', '-1'])

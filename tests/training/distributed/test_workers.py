@@ -42,7 +42,7 @@ def _run(jobs):
     script = os.path.join(os.path.dirname(__file__), 'workers.py')
     environ = {key: value for key, value in os.environ.items() if key != 'TF_CONFIG'}
     done = subprocess.run([sys.executable, '-W', 'ignore', script, json.dumps(jobs)], capture_output=True, text=True,
-                          check=False, timeout=300, env=environ)
+                          check=False, timeout=600, env=environ)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -153,7 +153,8 @@ def ended(images, tmp_path_factory):
     """Pairs of workers: one is asked to stop, one falls silent, one was started otherwise, both diverge."""
     folders = [tmp_path_factory.mktemp(name) for name in ('asked', 'silent', 'other', 'diverging')]
     asked, silent, other, diverging = (
-        {'workers': 2, 'flags': _flags(images, folder, 1000, collective_timeout_secs=2)} for folder in folders)
+        {'workers': 2, 'flags': _flags(images, folder, 1000)} for folder in folders)
+    silent['flags'] += ['--collective_timeout_secs=5']
     diverging['flags'] += ['--learning_rate=1e30']
     asked['harm'] = {'index': 1, 'step': 3, 'signal': int(signal.SIGTERM)}
     silent['harm'] = {'index': 1, 'step': 3, 'signal': int(signal.SIGSTOP)}
