@@ -136,7 +136,7 @@ HOSTILE = {
 }
 HOSTILE_TRAIN = {
     'unknown optimizer': (['--optimizer=lion'], "'lion'", 'rmsprop'),
-    'unknown policy': (['--learning_rate_decay_type=cosine'], "'cosine'", 'polynomial'),
+    'unknown policy': (['--learning_rate_decay_type=sawtooth'], "'sawtooth'", 'polynomial'),
     'directory below a file': (['--train_dir={tmp}/file/below'], '--train_dir={tmp}/file/below',
                                'Not a directory'),
     'directory in a pseudo file system': (['--train_dir=/proc/nets'], '--train_dir=/proc/nets',

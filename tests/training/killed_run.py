@@ -57,10 +57,10 @@ def main():
         process = fork(parts, images, steps, 7)
         # It writes checkpoints most of the time, so many of the kills come while it does.
         deadline = time.monotonic() + random.uniform(0.5, 60)
-        target = begun[-1] + random.randint(0, steps // kills)
+        target = begun[-1] + random.randint(0, 3)
         while newest_step(parts) < target and time.monotonic() < deadline:
             time.sleep(0.005)
-        time.sleep(random.uniform(0, 0.1))
+        time.sleep(random.uniform(0, 0.05))
         os.kill(process, signal.SIGKILL)
         assert os.waitpid(process, 0)[1] == signal.SIGKILL, 'the run ended before it was killed; take more steps'
     assert os.waitpid(fork(parts, images, steps, 99), 0)[1] == 0
