@@ -52,7 +52,7 @@ demo: $(VENV)/.demo
 	@echo 'The reports: $(abspath $(DEMO))/report.html and $(abspath $(DEMO))/eval/report.html'
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist worksteal
 	@echo 'All tests passed. What they prove: README.md, section "Proof"; their code: tests/'
 
 soak: $(VENV)/.test

@@ -1,4 +1,4 @@
-"""Checkpoints that TensorFlow 1.15 wrote with NVIDIA's names become ours. ../test_nvidia_networks.py runs the weights."""
+"""Checkpoints that TensorFlow 1.15 wrote with NVIDIA's names become ours; the weights run in ../test_nvidia_networks.py."""
 
 import os
 import re
