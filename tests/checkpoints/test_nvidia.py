@@ -1,4 +1,4 @@
-"""Checkpoints that TensorFlow 1.15 wrote with NVIDIA's names become ours; the weights run in ../test_nvidia_networks.py."""
+"""Checkpoints that TensorFlow 1.15 wrote with NVIDIA's names become ours; ../test_nvidia_networks.py runs them."""
 
 import os
 import re
