@@ -24,6 +24,7 @@ setup(
         'tf-slim>=1.1,<2',
         'numpy>=1.26,<3',
         'absl-py>=1.4',  # flags of the scripts; TensorFlow's own choice
+        'pillow>=10,<14',  # PNG files with palettes, which TensorFlow reads as colours only
         'tqdm>=4.60,<5',  # progress bars
     ],
     extras_require={
@@ -33,7 +34,7 @@ setup(
         'parquet': ['pyarrow>=15,<27'],
         'demo': ['scikit-learn>=1.4,<2'],  # holds the data set `digits`
         'test': ['pytest>=8,<10', 'pytest-xdist>=3.5,<4', 'ruff>=0.6,<1', 'scikit-learn>=1.4,<2',
-                 'pillow>=10,<14', 'safetensors>=0.4,<1', 'pyarrow>=15,<27',
+                 'safetensors>=0.4,<1', 'pyarrow>=15,<27',
                  'onnx>=1.16,<2', 'onnxruntime>=1.18,<2'],
     },
     entry_points={'console_scripts': ['nets = nets.cli.main:main']},

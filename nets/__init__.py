@@ -8,10 +8,11 @@ import importlib
 
 __version__ = '0.1.0'
 
-_SUBMODULES = ('applications', 'atomic_file', 'checkpoints', 'cli', 'complexity', 'convolution', 'data', 'error_text',
-               'inference', 'initializers', 'layers', 'nets_factory', 'resnet', 'resnet_keras', 'resnet_network',
-               'resnet_nvidia', 'resnet_small', 'resnet_utils', 'resnet_v1', 'resnet_v15', 'resnet_v1_beta',
-               'resnet_v2', 'resnext', 'slim_compat', 'training', 'units')
+_SUBMODULES = ('applications', 'atomic_file', 'checkpoints', 'cli', 'complexity', 'convolution', 'data', 'dense',
+               'error_text', 'inference', 'initializers', 'layers', 'nets_factory', 'recompute', 'resnet',
+               'resnet_keras', 'resnet_network', 'resnet_nvidia', 'resnet_small', 'resnet_utils', 'resnet_v1',
+               'resnet_v15', 'resnet_v1_beta', 'resnet_v2', 'resnext', 'segmentation', 'slim_compat', 'training',
+               'units')
 # Classes that users reach from here, and where they are.
 _CLASSES = {'FeatureExtractor': 'inference.extractor'}
 

@@ -24,10 +24,12 @@ LEVELS = [
     ['nets.resnet_v1_beta', 'nets.resnext'],
     ['nets.resnet_keras'],
     ['nets.nets_factory'],
+    ['nets.dense', 'nets.recompute'],
     ['nets.data'],
     ['nets.checkpoints'],
     ['nets.inference'],
     ['nets.applications', 'nets.training'],
+    ['nets.segmentation'],
     ['nets.cli'],
     ['nets.__main__'],
 ]

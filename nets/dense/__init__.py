@@ -1,0 +1,1 @@
+"""Dense prediction: features at any stride, heads for segmentation, and images of any size."""

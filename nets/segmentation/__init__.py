@@ -1,0 +1,1 @@
+"""Segmentation: training, evaluation and prediction of a class for every pixel."""
