@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import numbers
 import os
 import re
 import struct
@@ -41,22 +42,34 @@ def make_example(encoded, image_format, height, width, label, filename=None):
     Returns:
         A `tf.train.Example`.
     """
-    def strings(value):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(value)]))
-
-    def integers(value):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    feature = {
-        'image/encoded': strings(encoded),
-        'image/format': strings(image_format),
-        'image/class/label': integers(label),
-        'image/height': integers(height),
-        'image/width': integers(width),
+    features = {
+        'image/encoded': encoded,
+        'image/format': image_format,
+        'image/class/label': label,
+        'image/height': height,
+        'image/width': width,
     }
     if filename is not None:
-        feature['image/filename'] = strings(filename)
-    return tf.train.Example(features=tf.train.Features(feature=feature))
+        features['image/filename'] = filename
+    return pack(features)
+
+
+def pack(features):
+    """Makes a record of any schema.
+
+    Args:
+        features: dict from str to int, str or bytes.
+
+    Returns:
+        A `tf.train.Example`.
+    """
+    def feature(value):
+        if isinstance(value, numbers.Integral):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(value)]))
+
+    return tf.train.Example(features=tf.train.Features(feature={
+        key: feature(value) for key, value in features.items()}))
 
 
 def parse_example(serialized):
@@ -96,7 +109,11 @@ def write_records(examples, num_examples, dataset_dir, name, split_name, num_sha
     if num_shards < 1:
         raise ValueError(f'num_shards must be at least 1; got {num_shards}.')
     os.makedirs(dataset_dir, exist_ok=True)
-    paths = shard_paths(dataset_dir, name, split_name, num_shards)
+    return write_files(examples, num_examples, shard_paths(dataset_dir, name, split_name, num_shards))
+
+
+def write_files(examples, num_examples, paths):
+    """Writes records to given files; see `write_records`."""
     temporary = [f'{path}.{os.getpid()}.tmp' for path in paths]
     try:
         _fill_shards(examples, num_examples, temporary)

@@ -1,7 +1,8 @@
 """Where encoded examples come from: tables in memory, image files, TFRecord files. Any example, at any time.
 
 A `Source` has rows, one for each example, that say where the example is; they are looked up many at a time. Loading a
-row gives the example: a dict of `encoded` (string scalar), `label` (int64 scalar) and `name` (string scalar).
+row gives the example: a dict of `encoded` (string scalar), `label` (int64 scalar; of segmentations see
+`nets.data.segmentation.datasets`) and `name` (string scalar).
 """
 
 import bisect
@@ -76,25 +77,43 @@ def from_table(names, labels, encoded=None):
     Returns:
         A `Source`.
     """
-    columns = {'name': np.array([os.fsencode(name) for name in names], object),
-               'label': np.array(labels, np.int64)}
+    columns = {'name': strings(names), 'label': np.array(labels, np.int64)}
     if encoded is not None:
         columns['encoded'] = np.array(encoded, object)
 
     def read(row):
         return dict(row, encoded=tf.io.read_file(row['name']))
 
+    return from_columns(columns, dict if encoded is not None else read)
+
+
+def strings(values):
+    """A column of str or bytes, in file names' encoding."""
+    return np.array([os.fsencode(value) for value in values], object)
+
+
+def from_columns(columns, load):
+    """Makes a source of rows in memory.
+
+    Args:
+        columns: dict from the keys of a row to arrays of int64 or of bytes, one value for each example; one is `name`.
+        load: see `Source`.
+
+    Returns:
+        A `Source`.
+    """
     lookup = _lookup(lambda numbers: [column[numbers] for column in columns.values()],
-                     {key: tf.as_dtype(column.dtype if key == 'label' else tf.string)
+                     {key: tf.string if column.dtype == object else tf.as_dtype(column.dtype)
                       for key, column in columns.items()})
-    return Source(len(names), lookup, dict if encoded is not None else read)
+    return Source(len(columns['name']), lookup, load)
 
 
-def from_records(paths):
-    """Makes a source of the examples in TFRecord files of slim's schema.
+def from_records(paths, parse=records.parse_example):
+    """Makes a source of the examples in TFRecord files of slim's schema, or of another.
 
     Args:
         paths: list of str, in the order in which their examples are numbered.
+        parse: a function from a record to a dict with the keys `encoded`, `label` and `filename`.
 
     Returns:
         A `Source`. The name of an example is its `image/filename`, or `PATH#INDEX` where the record has none; that of
@@ -116,7 +135,7 @@ def from_records(paths):
         return [np.array(names, object), np.array(files, object), np.array(starts, np.int64)]
 
     def load(row):
-        parsed = records.parse_example(records.read_at(row['path'], row['offset']))
+        parsed = parse(records.read_at(row['path'], row['offset']))
         name = tf.where(tf.equal(parsed['filename'], ''), row['name'], parsed['filename'])
         return {'encoded': parsed['encoded'], 'label': parsed['label'], 'name': name}
 
