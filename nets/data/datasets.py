@@ -91,7 +91,7 @@ def _records_loader(known):
         if not dataset_dir or not os.path.isdir(dataset_dir):
             raise ValueError(f'dataset_dir must be the folder with the TFRecord files of the data set '
                              f'{name!r}; got {dataset_dir!r}, which is no folder.')
-        paths = _find_records(dataset_dir, split_name, [file_pattern] if file_pattern else known.patterns)
+        paths = find_records(dataset_dir, split_name, [file_pattern] if file_pattern else known.patterns)
         if not file_pattern:
             records.check_shards(paths)
         class_names = _class_names(name, dataset_dir, known.num_classes)
@@ -105,7 +105,20 @@ def _records_loader(known):
     return load
 
 
-def _find_records(dataset_dir, split_name, patterns):
+def find_records(dataset_dir, split_name, patterns):
+    """Finds the TFRecord files of a split.
+
+    Args:
+        dataset_dir: str, the folder.
+        split_name: str.
+        patterns: the names of the files, with `%s` for the split; the first that matches a file counts.
+
+    Returns:
+        A sorted list of paths.
+
+    Raises:
+        ValueError: If there are none.
+    """
     patterns = [pattern % split_name if '%s' in pattern else pattern for pattern in patterns]
     for pattern in patterns:
         paths = sorted(glob.glob(os.path.join(glob.escape(dataset_dir), pattern)))

@@ -57,16 +57,18 @@ def _check(interpolation, crop, crops=('centre',), interpolations=('bilinear',))
 
 
 def _standardised(image, means, deviations, channel_order):
-    """Subtracts the means, divides by the deviations, and puts the channels in order."""
+    """Subtracts the means, divides by the deviations, and puts the channels in order; the width may be unknown."""
     if channel_order not in ('RGB', 'BGR'):
         raise ValueError(f"channel_order must be 'RGB' or 'BGR'; got {channel_order!r}.")
-    height, width, _ = image.shape.as_list()
+    shape = image.shape.as_list()
+    height, width, _ = tf.unstack(tf.shape(image)) if None in shape else shape
+    tile = np.tile if isinstance(width, int) else lambda values, count: tf.tile(values, [count])
     # With rows as one dimension, as broadcasting along three channels takes ten times as long. TensorFlow itself makes
     # reciprocals of a constant's many values, less exact ones.
-    rows = tf.reshape(image, [height, width * 3]) - np.tile(np.float32(means), width)
+    rows = tf.reshape(image, [height, width * 3]) - tile(np.float32(means), width)
     if tuple(deviations) != _NO_DEVIATIONS:
-        rows = rows * np.tile(1 / np.float32(deviations), width)
-    image = tf.reshape(rows, [height, width, 3])
+        rows = rows * tile(1 / np.float32(deviations), width)
+    image = tf.reshape(rows, shape if isinstance(width, int) else [height, width, 3])
     return image if channel_order == 'RGB' else image[..., ::-1]
 
 
@@ -283,6 +285,38 @@ def get_preprocessing(name, is_training):
         raise ValueError(f'The name of a preprocessing must be one of {", ".join(PREPROCESSING)}; got {name!r}.')
     training, evaluation = PREPROCESSING[name]
     return training if is_training else evaluation
+
+
+# Preset whose pixels are changed by constants alone -> what they are divided by before.
+_PIXEL_SCALES = {'vgg': 1.0, 'caffe': 1.0, 'inception': 255.0, 'torchvision': 255.0}
+
+
+def get_standardisation(name, means=None, deviations=None, channel_order=None):
+    """Looks up what a preset does to pixels, without any resizing or cropping.
+
+    Args:
+        name: str, a key of `PREPROCESSING` but for those that standardise each image by itself.
+        means, deviations, channel_order: see the module's docstring; None for the preset's.
+
+    Returns:
+        A function from an image, uint8 or float32 `[height, width, 3]`, RGB 0-255, of any static size or none, to what
+        the network takes, float32 of the same shape. It maps the means, the mean pixel, to 0.
+
+    Raises:
+        ValueError: If there is no such preset.
+    """
+    if name not in _PIXEL_SCALES:
+        raise ValueError(f'The preprocessing of images of any size must be one of {", ".join(_PIXEL_SCALES)}; got '
+                         f'{name!r}.')
+    options = get_options(name, False, 1)
+    changes = {'means': means, 'deviations': deviations, 'channel_order': channel_order}
+    options = {key: options[key] if value is None else value for key, value in changes.items()}
+
+    def standardise(image):
+        image = tf.cast(image, tf.float32)
+        return _standardised(image if _PIXEL_SCALES[name] == 1 else image / _PIXEL_SCALES[name], **options)
+
+    return standardise
 
 
 def get_options(name, is_training, size):
