@@ -12,6 +12,8 @@ import zlib
 
 import numpy as np
 
+from nets.checkpoints import hdf5_heaps
+
 _WEIGHTS_IN_ZIP = 'model.weights.h5'
 # Keras 3 numbers the weights of a layer, in the order in which the layer makes them.
 _ORDERS = {'batch_normalization': ('gamma', 'beta', 'moving_mean', 'moving_variance')}
@@ -56,7 +58,7 @@ def read(path):
     import h5py  # comes with TensorFlow; slow to import
     path = os.fspath(path)
     try:
-        source = _unzipped(path) if zipfile.is_zipfile(path) else path
+        source = _checked(path)
         with h5py.File(source, 'r') as file:
             group = file.get('model_weights', file)
             arrays = (_read_numbered if 'layers' in group else _read_legacy)(group, h5py.Group)
@@ -72,9 +74,15 @@ def read(path):
     return arrays
 
 
-def _unzipped(path):
+def _checked(path):
+    """What h5py can open, after a check of what it must not read damaged."""
+    if not zipfile.is_zipfile(path):
+        hdf5_heaps.check_file(path)
+        return path
     with zipfile.ZipFile(path) as archive:
-        return io.BytesIO(archive.read(_WEIGHTS_IN_ZIP))
+        content = archive.read(_WEIGHTS_IN_ZIP)
+    hdf5_heaps.check(content)
+    return io.BytesIO(content)
 
 
 def _read_legacy(group, group_type):

@@ -26,6 +26,7 @@ from keras_reference import write_legacy
 from optional import torch
 
 from nets.checkpoints import formats, restore
+from nets.checkpoints.writers import keras_file
 
 RIGHT, WRONG, ERROR, OTHER, CRASH = range(5)  # how a trial ends
 TIMEOUT = 60  # of one trial
@@ -53,6 +54,9 @@ def _write(kind, path):
                    _use_new_zipfile_serialization=False)
     elif kind == 'safetensors':
         safetensors.numpy.save_file(arrays, path)
+    elif kind == 'weights.h5':
+        keras_file.write(path, {'conv1_conv/kernel': arrays['conv1/kernel'], 'predictions/kernel': arrays['fc/kernel'],
+                                'conv1_bn/moving_variance': arrays['bn/moving_variance']})
     else:
         inner = path + '.inner' if kind == 'keras' else path
         with h5py.File(inner, 'w') as file:
@@ -63,7 +67,7 @@ def _write(kind, path):
                 archive.writestr('config.json', '{}')
 
 
-@pytest.fixture(params=[*TF_FILES, *SUMMED, 'old torch', 'safetensors', 'h5'])
+@pytest.fixture(params=[*TF_FILES, *SUMMED, 'old torch', 'safetensors', 'h5', 'weights.h5'])
 def damaged(request, tmp_path):
     """What kind of file it is, the path to open, and the path of the file to damage."""
     kind, path = request.param, str(tmp_path / 'model.ckpt-5')
@@ -169,6 +173,22 @@ def test_files_cut_off_anywhere_are_told(damaged):
     sizes = sorted({*range(0, len(content), 1024 if len(content) < 50000 else 5 * 1024), len(content) - 1})
     outcomes = _outcomes(path, target, [(size, content[:size]) for size in sizes], _values(path))
     assert set(outcomes) == {ERROR}, outcomes
+
+
+def test_damage_to_the_heap_of_texts_in_hdf5_does_not_hang_the_library(tmp_path):
+    path = str(tmp_path / 'a.weights.h5')
+    _write('weights.h5', path)
+    with open(path, 'rb') as file:
+        content = file.read()
+    begin = content.index(b'GCOL')
+    flips = []
+    for position in range(begin, begin + 128):  # its head, three names of layers, and the head of what is free
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 3 + 2
+        flips.append((position, bytes(flipped)))
+    outcomes = _outcomes(path, path, flips, _values(path))
+    assert set(outcomes) <= {RIGHT, WRONG, ERROR}, outcomes  # a name may be another one
+    assert len(outcomes[ERROR]) > 40
 
 
 @pytest.mark.parametrize('version', ['V1', 'V2'])

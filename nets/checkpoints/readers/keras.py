@@ -8,7 +8,7 @@ import re
 import tempfile
 import zipfile
 
-from nets.checkpoints import keras_h5
+from nets.checkpoints import hdf5_heaps, keras_h5
 from nets.checkpoints.readers import base
 
 WEIGHTS_IN_ZIP = 'model.weights.h5'
@@ -58,6 +58,7 @@ def open_zip(path):
         with zipfile.ZipFile(path) as archive:
             content = io.BytesIO(archive.read(WEIGHTS_IN_ZIP))
             config = json.loads(archive.read(_CONFIG_IN_ZIP))
+        hdf5_heaps.check(content.getvalue())
         with h5py.File(content, 'r') as file:
             extra = _optimizer(file)
             named = not _nameless(file)
