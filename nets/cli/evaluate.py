@@ -11,7 +11,7 @@ from nets.training.config import EvalConfig
 _USAGE = """Evaluates an image classifier on every example exactly once.
 
 The last line on the standard output is JSON. --eval_dir gets eval.json (the same, and the numbers of each
-class), report.html and TensorBoard summaries."""
+class), report.html (eval_report.html, if that is the directory of a training run) and TensorBoard summaries."""
 
 _RUN_FLAGS = [
     Flag('checkpoint_path', 'string', 'checkpoint_path', 'Checkpoint, or a directory whose newest one is '

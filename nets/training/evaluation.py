@@ -28,7 +28,8 @@ EvalResult = collections.namedtuple('EvalResult', ('summary', 'details'))
 def evaluate(config):
     """Evaluates a checkpoint and writes `eval.json`, `report.html` and TensorBoard summaries to `eval_dir`.
 
-    What runs is the folded network (see `nets.inference.fold`).
+    Where a run trains in the same directory, the report is `eval_report.html`, as `report.html` is the run's. What is
+    computed is the folded network (see `nets.inference.fold`).
 
     Args:
         config: An `EvalConfig`.
@@ -135,7 +136,7 @@ def _details(config, task, counted, skipped, path, step):
         'global_step': step,
         'evaluated_at': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
         'eval_json': os.path.join(config.eval_dir, 'eval.json'),
-        'report': os.path.join(config.eval_dir, 'report.html'),
+        'report': files.eval_report_path(config.eval_dir),
         'class_names': list(task.class_names),
         'per_class_accuracy': counted.per_class_accuracy(),
         'confusion_matrix': counted.confusion.tolist(),

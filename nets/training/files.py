@@ -10,6 +10,8 @@ import tempfile
 from nets import atomic_file
 
 METRICS_NAME = 'metrics.jsonl'
+# The second is that of an evaluation in the directory of a run, which slim's scripts have as a default.
+_REPORT_NAME, _EVAL_REPORT_NAME = 'report.html', 'eval_report.html'
 
 
 def writable_dir(path, flag):
@@ -39,6 +41,19 @@ def writable_dir(path, flag):
         raise ValueError(f'--{flag}={path} cannot be written to: {reason}. Name a directory that can be.'
                          ) from error
     return path
+
+
+def eval_report_path(eval_dir):
+    """Where the report of an evaluation goes: not over that of a run.
+
+    Args:
+        eval_dir: Directory of the evaluation, which may be that of a training run.
+
+    Returns:
+        A path.
+    """
+    trained = any(os.path.exists(os.path.join(eval_dir, name)) for name in ('checkpoint', METRICS_NAME))
+    return os.path.join(eval_dir, _EVAL_REPORT_NAME if trained else _REPORT_NAME)
 
 
 def remove_leftovers(directory):

@@ -147,6 +147,16 @@ def test_files_say_what_the_result_says(tmp_path, images, checkpoint):
     assert set(values) == {'eval/Accuracy', 'eval/Recall_5', 'eval/loss'}
 
 
+@pytest.mark.parametrize('mark', ['checkpoint', 'metrics.jsonl'])
+def test_report_of_a_run_in_the_same_directory_stays(tmp_path, images, checkpoint, mark):
+    (tmp_path / mark).touch()
+    (tmp_path / 'report.html').write_text('of the run')
+    result = evaluation.evaluate(_config(images, checkpoint, tmp_path, max_num_batches=1))
+    assert (tmp_path / 'report.html').read_text() == 'of the run'
+    assert result.summary['report'] == str(tmp_path / 'eval_report.html')
+    assert 'Worst mistakes' in (tmp_path / 'eval_report.html').read_text()
+
+
 def test_batches_can_be_limited(tmp_path, images, checkpoint):
     settings = _config(images, checkpoint, tmp_path, max_num_batches=2)
     assert evaluation.evaluate(settings).summary['num_examples'] == 8
