@@ -45,7 +45,7 @@ class Restorer:
         self.missing = missing
         self.unused = unused
         self.renames = list(renames)
-        self._saver = tf.train.Saver(restored) if restored else None
+        self._saver = _saver(restored) if restored else None
 
     def __call__(self, session):
         """Assigns the values.
@@ -90,7 +90,8 @@ def restore_fn(checkpoint_path, variables, exclude_scopes=(), ignore_missing=Fal
 
     Returns:
         A `Restorer`: call it with a session to load the values. It adds operations to the current graph, so
-        make it before the graph is finalized.
+        make it before the graph is finalized. Those that read the same names into the same variables are added once,
+        whatever the number of checkpoints.
 
     Raises:
         ValueError: There is no readable checkpoint, an exclusion matches no variable, a rename matches nothing in the
@@ -143,6 +144,17 @@ def split_by_scopes(variables, scopes, flag):
 def in_scope(name, scope):
     """Whether a variable's name is a scope or lies below it; the empty scope holds nothing."""
     return bool(scope) and (name == scope or name.startswith(scope + '/'))
+
+
+def _saver(restored):
+    """The saver of these variables under these names, one for each graph."""
+    graph = tf.get_default_graph()
+    savers = graph._nets_savers = getattr(graph, '_nets_savers', {})
+    key = tuple((name, id(variable)) for name, variable in restored.items())
+    if key not in savers:
+        # With the variables, so that no other ones get their ids.
+        savers[key] = tf.train.Saver(restored), list(restored.values())
+    return savers[key][0]
 
 
 def _named(variables):

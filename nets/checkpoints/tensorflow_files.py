@@ -20,6 +20,12 @@ _READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, Unicod
 
 _DECODE_ERRORS = (message.DecodeError, TypeError)
 
+# How files of weights begin that others write.
+_OTHERS = ((re.compile(b'\x89HDF\r\n'), 'HDF5, as Keras writes it'),
+           (re.compile(b'PK\x03\x04'), 'zip, as torch, Keras and NumPy write it'),
+           (re.compile(b'\x80'), 'pickle, as torch writes it'),
+           (re.compile(b'....\0\0\0\0{', re.DOTALL), 'safetensors'))
+
 # Where `tf.train.Checkpoint` keeps which object a tensor belongs to.
 OBJECT_GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH'
 
@@ -36,7 +42,7 @@ def find_checkpoint(path):
         The prefix, a string; for a checkpoint in the V1 format it is the path of the file itself.
 
     Raises:
-        ValueError: Nothing is there, or several are and none is named as the newest.
+        ValueError: Nothing is there, or several are and none is named as the newest, or it is a file of others.
     """
     path = str(path)
     if tf.gfile.IsDirectory(path):
@@ -44,11 +50,24 @@ def find_checkpoint(path):
     prefix = prefix_of(path)
     for candidate in (path, prefix):
         if tf.gfile.Exists(candidate + '.index') or (candidate == path == prefix and tf.gfile.Exists(path)):
+            if not tf.gfile.Exists(candidate + '.index'):
+                _check_kind(candidate)
             return candidate
     if tf.gfile.Exists(path):
         raise ValueError('The checkpoint {} is incomplete: {} is missing.'.format(prefix, prefix + '.index'))
     raise ValueError(f'There is no checkpoint at {prefix}: neither {prefix}.index nor a file or directory of '
                      'that name exists.')
+
+
+def _check_kind(path):
+    """Raises a ValueError for a file of weights that has to be converted first."""
+    with tf.gfile.GFile(path, 'rb') as file:
+        head = file.read(9)
+    for begin, kind in _OTHERS:
+        if begin.match(head):
+            raise ValueError('{0} is no checkpoint of TensorFlow but a file of weights ({1}). Convert it: nets convert '
+                             '{0} NAME.ckpt --network NETWORK; nets inspect {0} tells which networks it fits.'
+                             .format(path, kind))
 
 
 def prefix_of(path):

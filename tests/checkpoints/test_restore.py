@@ -254,6 +254,29 @@ def test_what_is_no_checkpoint_is_said_with_its_path(tmp_path, kind, message):
     assert str(tmp_path) in str(error.value)
 
 
+@pytest.mark.parametrize(('head', 'kind'), [
+    (b'\x89HDF\r\n\x1a\n\0', 'Keras'), (b'PK\x03\x04\0', 'torch'), (b'\x80\x02\x8a\x0a', 'torch'),
+    (b'\x40\x02\0\0\0\0\0\0{"', 'safetensors')])
+def test_weights_of_others_are_to_be_converted(tmp_path, head, kind):
+    path = tmp_path / 'weights'
+    path.write_bytes(head + bytes(100))
+    with pytest.raises(ValueError, match='no checkpoint of TensorFlow but .*{}.* nets convert {} '.format(kind, path)):
+        restore.find_checkpoint(str(path))
+
+
+def test_loading_often_adds_nothing_to_the_graph(tmp_path):
+    paths = [_save(tmp_path, {'a': np.float32([value]), 'b': np.float32([0.0])}, step=value) for value in (1, 2)]
+    variables = _variables({'a': [1], 'b': [1]})
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        restore.restore_fn(paths[0], variables)(session)
+        tf.get_default_graph().finalize()
+        restore.restore_fn(paths[1], variables)(session)
+        assert _values(session) == {'a': [2.0], 'b': [0.0]}
+        with pytest.raises(RuntimeError, match='finalized'):
+            restore.restore_fn(paths[1], {'b': variables[0]})
+
+
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.7])
 @pytest.mark.parametrize('kind', ['index', 'data', 'old'])
 def test_truncated_files_end_in_one_clear_error(tmp_path, kind, share):
