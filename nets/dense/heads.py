@@ -9,12 +9,12 @@ import inspect
 import typing
 
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 
 from nets import layers
 from nets.dense.layers import (
     adaptive_average_pool,
     classify,
+    dropout,
     resize_bilinear,
     separable_conv2d,
     size_of,
@@ -32,6 +32,7 @@ class Features(typing.NamedTuple):
     output_stride: int  # of `net` against the images
     is_training: typing.Union[bool, tf.Tensor]  # whether there is dropout
     at_stride: typing.Callable  # the backbone's features of a stride, finer than `net`: int -> tensor
+    dropout_seed: typing.Optional[tf.Tensor] = None  # see `nets.dense.layers.dropout`
 
 
 def fcn(features, num_classes, stride=None):
@@ -118,7 +119,7 @@ def psp(features, num_classes, depth=512, bins=(1, 2, 3, 6), keep_prob=0.9):
             branches.append(resize_bilinear(net, size))
         net = layers.conv2d(tf.concat(branches, 3), depth, 3, scope='concat_projection')
         end_points['pyramid_pooling/concat_projection'] = net
-    net = slim.dropout(net, keep_prob, is_training=features.is_training, scope='pyramid_pooling_dropout')
+    net = dropout(net, keep_prob, features.is_training, features.dropout_seed, 'pyramid_pooling_dropout')
     return _logits(net, num_classes, end_points)
 
 
@@ -134,7 +135,7 @@ def _aspp(features, depth, rates, separable_conv, image_pooling, crop_size, pool
         end_points[scope] = conv(features.net, depth, 3, rate=rate, scope=scope)
     net = tf.concat(list(end_points.values()), 3)
     net = end_points['concat_projection'] = layers.conv2d(net, depth, 1, scope='concat_projection')
-    net = slim.dropout(net, keep_prob, is_training=features.is_training, scope='concat_projection_dropout')
+    net = dropout(net, keep_prob, features.is_training, features.dropout_seed, 'concat_projection_dropout')
     return net, end_points
 
 

@@ -71,6 +71,30 @@ def classify(inputs, num_classes, kernel_size=1, rate=1, scope='semantic', stdde
                          weights_initializer=initializer, scope=scope)
 
 
+def dropout(inputs, keep_prob, is_training, seed=None, scope=None):
+    """Zeros in place of some values, at random, and the others divided by the share that is kept.
+
+    Args:
+        inputs: Float tensor.
+        keep_prob: Share of the values that is kept.
+        is_training: Bool or bool tensor: whether to do that at all.
+        seed: int64 or int32 `[2]`, which decides the values, so that a step can be repeated; None for TensorFlow's
+            generators.
+        scope: Name of the operations.
+
+    Returns:
+        A tensor like `inputs`.
+    """
+    if seed is None:
+        return slim.dropout(inputs, keep_prob, is_training=is_training, scope=scope)
+    if keep_prob == 1 or is_training is False:
+        return inputs
+    with tf.name_scope(scope or 'dropout'):
+        kept = tf.random.stateless_uniform(tf.shape(inputs), seed) < keep_prob
+        dropped = tf.where(kept, inputs / keep_prob, tf.zeros_like(inputs))
+        return dropped if is_training is True else tf.where(is_training, dropped, inputs)
+
+
 def size_of(images):
     """Height and width of `[batch, height, width, channels]`: ints where they are known, scalar int32 tensors else."""
     sizes = images.shape.as_list()[1:3]
