@@ -65,7 +65,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--batch', type=int, default=8)
     arguments = parser.parse_args()
-    print('One operation' if convolution.cpu_groups() else 'Split and concatenation', 'on this processor.')
+    print('One operation' if convolution.cpu_runs(groups=True) else 'Split and concatenation', 'on this processor.')
     print('| layer | step | build: nets / branches, ms | build ratio | step: nets / branches, ms | step ratio |')
     print('| --- | --- | --- | --- | --- | --- |')
     for size, depth in LAYERS:

@@ -84,7 +84,7 @@ def test_the_form_is_the_one_that_this_processor_trains():
     images = tf.placeholder(tf.float32, [2, 9, 9, 8])
     net = layers.conv2d(images, 12, 3, num_groups=4, scope='conv')
     assert net.graph.get_operation_by_name('conv/Conv2D').type == (
-        'Conv2D' if convolution.cpu_groups() else 'ConcatV2')
+        'Conv2D' if convolution.cpu_runs(groups=True) else 'ConcatV2')
     gradients = tf.gradients(tf.reduce_sum(tf.square(net)), tf.trainable_variables() + [images])
     with tf.Session() as session:
         golden.fill_variables(session)
@@ -112,7 +112,7 @@ train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
 with tf.Session() as session:
     golden.fill_variables(session)
     session.run(train)
-    print(convolution.cpu_groups(), len([o for o in session.graph.get_operations() if o.type == 'Conv2D']),
+    print(convolution.cpu_runs(groups=True), len([o for o in session.graph.get_operations() if o.type == 'Conv2D']),
           *session.run(logits).ravel())
     tf.train.Saver().save(session, sys.argv[1])
 '''

@@ -81,7 +81,8 @@ def freeze(graph, outputs, values):
     aliases = {}
     for name, node in list(nodes.items()):
         node.input[:] = [aliases.get(reference, reference) for reference in node.input]
-        node.attr.pop('_output_shapes', None)
+        for attribute in ('_output_shapes', '_gradient_op_type'):
+            node.attr.pop(attribute, None)
         if node.op == 'Const':
             nodes.constants[name] = tf.make_ndarray(node.attr['value'].tensor)
         elif node.op in _VARIABLES:

@@ -5,9 +5,10 @@ import collections
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tf_slim as slim
 from narrow_networks import BATCHES, NAMES, plain, register, relative, run, short
 
-from nets import resnet_utils
+from nets import convolution, resnet_utils
 from nets.inference import fold
 
 
@@ -30,12 +31,14 @@ def test_folded_equals_unfolded(name, monkeypatch):
     assert errors(name, monkeypatch) < 1e-5
 
 
-@pytest.mark.parametrize('name', ['resnet_v1_50_beta', 'resnet_v2_50', 'resnext_50_32x4d',
-                                  'resnet_small_18', 'resnet_keras_50'])
-def test_folded_equals_unfolded_at_an_output_stride(name, monkeypatch):
+@pytest.mark.parametrize(('name', 'native'), [
+    ('resnet_v1_50_beta', True), ('resnet_v1_50_beta', False), ('resnext_50_32x4d', True), ('resnext_50_32x4d', False),
+    ('resnet_v2_50', True), ('resnet_small_18', True), ('resnet_keras_50', True)])
+def test_folded_equals_unfolded_at_an_output_stride(name, native, monkeypatch):
     root = short(name).root_block().stride
     stride = resnet_utils.reachable_output_strides(short(name).blocks())[-3]
-    assert errors(name, monkeypatch, global_pool=False, spatial_squeeze=False, output_stride=stride * root) < 1e-5
+    with slim.arg_scope([convolution.atrous], native=native):
+        assert errors(name, monkeypatch, global_pool=False, spatial_squeeze=False, output_stride=stride * root) < 1e-5
 
 
 def test_a_checkpoint_is_folded(monkeypatch, saved):
@@ -44,18 +47,21 @@ def test_a_checkpoint_is_folded(monkeypatch, saved):
     assert relative(run(prefix, BATCHES), expected) < 1e-5
 
 
+@pytest.mark.parametrize('native', [True, False])
 @pytest.mark.parametrize(('name', 'left'), [('resnet_v1_50', 0), ('resnet_keras_50', 0), ('resnext_50_32x4d', 0),
                                             ('resnet_v2_50', 6)])
-def test_nothing_but_layers_is_left(name, left, monkeypatch, saved):
+def test_nothing_but_layers_is_left(name, left, native, monkeypatch, saved):
     """No variable, identity, shape, assertion or batch of small images, and batch norm only before v2's units."""
     register(monkeypatch, name)
     prefix, _ = saved(name)
-    folded = fold.fold('small', prefix, None, 3, global_pool=False, spatial_squeeze=False, output_stride=8)
+    with slim.arg_scope([convolution.atrous], native=native):
+        folded = fold.fold('small', prefix, None, 3, global_pool=False, spatial_squeeze=False, output_stride=8)
     counts = ops(folded)
     assert counts.pop('FusedBatchNormV3', 0) == left
     assert set(counts) <= {'Placeholder', 'Conv2D', 'BiasAdd', 'Relu', 'AddV2', 'MaxPool', 'Pad', 'Split', 'ConcatV2',
                            'Softmax'}
     assert all(node in folded.nodes for node in folded.end_points.values())
+    assert not any(key.startswith('_') for node in folded.nodes.values() for key in node.attr)
 
 
 def test_names_that_clients_fetch_stay(monkeypatch, saved):
