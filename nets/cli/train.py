@@ -69,8 +69,10 @@ _LEARNING_FLAGS = [
          'Decay of the moving averages of all variables of the network; by default there are none.'),
     Flag('learning_rate', 'float', 'schedule.learning_rate', 'Learning rate to begin with.'),
     Flag('learning_rate_decay_type', 'string', 'schedule.learning_rate_decay_type',
-         'How it decays: cosine, exponential, fixed, piecewise or polynomial.'),
-    Flag('end_learning_rate', 'float', 'schedule.end_learning_rate', 'Where a cosine or polynomial decay ends.'),
+         'How it decays: cosine, exponential, fixed, piecewise, poly or polynomial.'),
+    Flag('end_learning_rate', 'float', 'schedule.end_learning_rate', 'Where a cosine, poly or polynomial decay ends.'),
+    Flag('learning_power', 'float', 'schedule.learning_power',
+         'Exponent of a poly decay, which ends with the run. (Not in slim.)'),
     Flag('learning_rate_decay_factor', 'float', 'schedule.learning_rate_decay_factor',
          'What an exponential decay multiplies by, and a piecewise one at each boundary.'),
     Flag('num_epochs_per_decay', 'float', 'schedule.num_epochs_per_decay',
@@ -141,12 +143,30 @@ def main(argv=None):
 
 def _fill_in(fields, given):
     """What the recipe sets; said as flags."""
+    return recipe_settings(fields, given, recipes.RECIPES, FLAGS)
+
+
+def recipe_settings(fields, given, known, table):
+    """What the recipe of a run sets; it is said as flags.
+
+    Args:
+        fields: Dict from the targets of all flags to their values.
+        given: The same of those that were given, which go before the recipe.
+        known: The recipes; see `nets.training.recipes`.
+        table: List of `Flag`.
+
+    Returns:
+        Dict from target to value.
+
+    Raises:
+        ValueError: There is no such recipe.
+    """
     if fields['recipe'] is None:
         return {}
-    settings = recipes.settings(fields['recipe'], given.get('data.batch_size'), given)
+    settings = recipes.settings(fields['recipe'], given.get('data.batch_size'), given, known)
     texts = {target: ','.join(map(str, value)) if isinstance(value, tuple) else value
              for target, value in settings.items()}
-    print(f'The recipe {fields["recipe"]} is', *[f'--{flag.name}={texts[flag.target]}' for flag in FLAGS
+    print(f'The recipe {fields["recipe"]} is', *[f'--{flag.name}={texts[flag.target]}' for flag in table
                                                  if flag.target in texts], file=sys.stderr)
     return settings
 
@@ -154,26 +174,34 @@ def _fill_in(fields, given):
 def _run(config, command):
     """Trains in this process, or in copies of it."""
     if config.distributed.num_clones == 1:
-        return _train(config)
+        return train(config)[0]
     return launcher.launch([*command, '--num_clones=1'], config.distributed.num_clones, not config.clone_on_cpu)
 
 
-def _train(config):
-    """Trains, and says how it ended."""
+def train(config, get_problem=None):
+    """Trains in this process, and says how it ended.
+
+    Args:
+        config: A `nets.training.config.RunConfig`.
+        get_problem: Function that imports what is trained, a `nets.training.problem.Problem`; None for a classifier.
+
+    Returns:
+        The exit code, and the `nets.training.loop.TrainResult`.
+    """
     # XLA leaves CPUs alone unless it is told so before TensorFlow is imported. In a process that has a server it fails
     # to compile the input pipeline.
     if config.xla and tf_config.read().num_workers == 1:
         os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'.strip()
     common.load_tensorflow()
     from nets.training import loop
-    result = loop.train(config)
+    result = loop.train(config, *[get_problem()] if get_problem else [])
     if result.stopped_by is not None:
         print(f'Stopped by {result.stopped_by.name} at step {result.step}; saved {result.checkpoint_path}. '
               'Run the same command to go on.', file=sys.stderr)
-        return common.signal_exit_code(result.stopped_by)
+        return common.signal_exit_code(result.stopped_by), result
     loss = '' if result.loss is None else f', loss {result.loss:.4f}'
     print(f'Done at step {result.step}{loss}. Checkpoint: {result.checkpoint_path}', file=sys.stderr)
-    return 0
+    return 0, result
 
 
 if __name__ == '__main__':

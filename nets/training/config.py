@@ -6,6 +6,7 @@ here, so that the command line can answer `--help` at once.
 
 import dataclasses
 import math
+from typing import ClassVar
 
 from nets.training.distributed.settings import DistributedConfig
 
@@ -45,41 +46,53 @@ def _one_of(config, name, allowed):
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """Which images, and how they become batches.
+class BatchConfig:
+    """Which data set, and how many of its images at a time: what any training is told.
 
     Attributes:
-        dataset_name: A name of `nets.data.datasets`.
+        dataset_name: Name of the data set.
         dataset_split_name: Usually `train`, `validation` or `test`.
         dataset_dir: Where the files are; not needed for a dataset that comes with a package.
+        batch_size: Images per step, on all devices together.
+        num_preprocessing_threads: Images decoded and preprocessed in parallel.
+        skip_corrupt: Whether images that cannot be decoded are left out and counted instead of being an
+            error.
+    """
+    dataset_name: str = 'imagenet'
+    dataset_split_name: str = 'train'
+    dataset_dir: str | None = None
+    batch_size: int = 32
+    num_preprocessing_threads: int = 4
+    skip_corrupt: bool = False
+
+    def __post_init__(self):
+        _at_least(self, 1, 'batch_size', 'num_preprocessing_threads')
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(BatchConfig):
+    """Which images of a data set of `nets.data.datasets`, and how a classifier gets them.
+
+    Attributes:
         file_pattern: Names of the TFRecord files, with `%s` for the split; None for those of the data set.
         labels_offset: Subtracted from every label, and from the number of classes (slim's meaning): 1 drops a
             background class 0.
         preprocessing_name: A name of `nets.data.preprocessing`, or a network's name for the preset of that
             network; None for the preset of the network that is run.
-        batch_size: Images per step, on all devices together.
         image_size: Height and width of the network's input, in pixels; None for the network's default.
-        num_preprocessing_threads: Images decoded and preprocessed in parallel.
         use_grayscale: Whether the network sees one channel (the luma of RGB) instead of three.
-        skip_corrupt: Whether images that cannot be decoded are left out and counted instead of being an
-            error.
         cache: Whether all files are read into memory first, still encoded; for disks that are far away.
     """
-    dataset_name: str = 'imagenet'
-    dataset_split_name: str = 'train'
-    dataset_dir: str | None = None
     file_pattern: str | None = None
     labels_offset: int = 0
     preprocessing_name: str | None = None
-    batch_size: int = 32
     image_size: int | None = None
-    num_preprocessing_threads: int = 4
     use_grayscale: bool = False
-    skip_corrupt: bool = False
     cache: bool = False
 
     def __post_init__(self):
-        _at_least(self, 1, 'batch_size', 'image_size', 'num_preprocessing_threads')
+        super().__post_init__()
+        _at_least(self, 1, 'image_size')
         _at_least(self, 0, 'labels_offset')
 
 
@@ -122,7 +135,8 @@ class ScheduleConfig:
     Attributes:
         learning_rate_decay_type: A key of `nets.training.schedules.POLICIES`.
         learning_rate: The rate to begin with.
-        end_learning_rate: Where a cosine or polynomial decay ends.
+        end_learning_rate: Where a cosine, poly or polynomial decay ends.
+        learning_power: Exponent of a poly decay, which ends with the run.
         learning_rate_decay_factor: What an exponential decay multiplies by, and a piecewise one without values.
         num_epochs_per_decay: Epochs between two exponential decays, or until the end of a cosine or polynomial one.
             None for slim's 2, and for a cosine that ends with the run.
@@ -133,6 +147,7 @@ class ScheduleConfig:
     learning_rate_decay_type: str = 'exponential'
     learning_rate: float = 0.01
     end_learning_rate: float = 0.0001
+    learning_power: float = 0.9
     learning_rate_decay_factor: float = 0.94
     num_epochs_per_decay: float | None = None
     learning_rate_boundaries: tuple[float, ...] = ()
@@ -142,7 +157,7 @@ class ScheduleConfig:
     def __post_init__(self):
         _at_least(self, 0, 'learning_rate', 'end_learning_rate', 'warmup_epochs',
                   'learning_rate_decay_factor')
-        _above_0(self, 'num_epochs_per_decay')
+        _above_0(self, 'num_epochs_per_decay', 'learning_power')
         boundaries, values = self.learning_rate_boundaries, self.learning_rate_values
         if not all(low < high < math.inf for low, high in zip((0, *boundaries), boundaries, strict=False)):
             raise ValueError(f'learning_rate_boundaries must be epochs above 0, ascending; got {boundaries}.')
@@ -175,17 +190,17 @@ class FineTuneConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """A training run.
+class RunConfig:
+    """A training run, of whatever `nets.training.problem.Problem`.
 
     Attributes:
+        scores: What an evaluation in the course of a run is judged by: names in its record, the first of which decides
+            what is best, and what people call them.
         recipe: The key of `nets.training.recipes.RECIPES` that other fields were set by, or None; it sets nothing here.
         train_dir: Directory of checkpoints, summaries, `metrics.jsonl`, `report.html`. A checkpoint in it is resumed.
         model_name: A name of `nets.nets_factory.networks_map`.
         weight_decay: L2 factor on the convolutions' weights; adamw and lars apply it by themselves, instead of in the
             loss.
-        label_smoothing: Share of the label's weight that is spread over all classes, in [0, 1).
-        mixup_alpha: Parameter of the beta distribution by which pairs of images are mixed; 0 for no mixup.
         zero_last_gamma: Whether residual units start as their shortcuts.
         clip_gradient_norm: The largest norm of all gradients together; None for no limit.
         mixed_precision: `float16` or `bfloat16` to compute in that type, with variables, statistics of batch norm and
@@ -213,17 +228,17 @@ class TrainConfig:
         seed: Seed of weights, order and augmentation; None for a random one. A resumed run keeps its own.
         clone_on_cpu: Whether to leave accelerators alone.
     """
+    scores: ClassVar[dict[str, str]] = {}
+
     recipe: str | None = None
     train_dir: str = DEFAULT_DIR
     model_name: str = DEFAULT_MODEL
-    data: DataConfig = DataConfig()
+    data: BatchConfig = BatchConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     fine_tune: FineTuneConfig = FineTuneConfig()
     distributed: DistributedConfig = DistributedConfig()
     weight_decay: float = 0.00004
-    label_smoothing: float = 0.0
-    mixup_alpha: float = 0.0
     zero_last_gamma: bool = False
     clip_gradient_norm: float | None = None
     mixed_precision: str | None = None
@@ -247,7 +262,7 @@ class TrainConfig:
     clone_on_cpu: bool = False
 
     def __post_init__(self):
-        _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs', 'eval_every', 'mixup_alpha',
+        _at_least(self, 0, 'weight_decay', 'save_summaries_secs', 'save_interval_secs', 'eval_every',
                   'max_skipped_steps', 'summarize_images')
         _at_least(self, 1, 'max_number_of_steps', 'log_every_n_steps', 'gradient_accumulation')
         _above_0(self, 'max_number_of_epochs', 'clip_gradient_norm')
@@ -256,6 +271,10 @@ class TrainConfig:
         if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
             raise ValueError('Give max_number_of_steps or max_number_of_epochs, not both; got '
                              f'{self.max_number_of_steps} and {self.max_number_of_epochs}.')
+        if (self.schedule.learning_rate_decay_type == 'poly' and self.max_number_of_steps is None and
+                self.max_number_of_epochs is None):
+            raise ValueError('learning_rate_decay_type=poly needs an end: give max_number_of_epochs or '
+                             'max_number_of_steps.')
         if (self.schedule.learning_rate_decay_type == 'cosine' and self.schedule.num_epochs_per_decay is None and
                 self.max_number_of_steps is None and self.max_number_of_epochs is None):
             raise ValueError('learning_rate_decay_type=cosine needs an end: give max_number_of_epochs, '
@@ -265,6 +284,30 @@ class TrainConfig:
             raise ValueError(f'profile_steps must be the first and the last step, such as 10,20; got {steps}.')
         micro_batch_size(self)
         _check_decay(self, 'moving_average_decay', 'batch_norm_decay')
+
+    @property
+    def title(self):
+        """What is trained on what, as text."""
+        return f'{self.model_name} on {self.data.dataset_name}/{self.data.dataset_split_name}'
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """The training of a classifier.
+
+    Attributes:
+        label_smoothing: Share of the label's weight that is spread over all classes, in [0, 1).
+        mixup_alpha: Parameter of the beta distribution by which pairs of images are mixed; 0 for no mixup.
+    """
+    scores: ClassVar[dict[str, str]] = {'top_1': 'top-1 accuracy', 'top_5': 'top-5 accuracy'}
+
+    data: DataConfig = DataConfig()
+    label_smoothing: float = 0.0
+    mixup_alpha: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        _at_least(self, 0, 'mixup_alpha')
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be at least 0 and below 1; got {self.label_smoothing}.')
 
@@ -273,7 +316,7 @@ def micro_batch_size(config, num_workers=1):
     """Images that one worker takes at a time.
 
     Args:
-        config: A `TrainConfig`.
+        config: A `RunConfig`.
         num_workers: Processes that train together.
 
     Returns:

@@ -9,7 +9,6 @@ from nets.checkpoints import restore
 from nets.training import (
     accumulation,
     freezing,
-    inputs,
     mixed_precision,
     network_losses,
     optimizers,
@@ -28,31 +27,22 @@ TrainGraph = collections.namedtuple('TrainGraph', (
     'train_op', 'accumulate_op', 'metrics', 'images', 'gradients', 'averages', 'synchronize_averages'))
 
 
-def training_task(config, checkpoint_path=None):
-    """Looks up all that a configuration names; `inputs.make_task` with what training adds.
+def check(config):
+    """Checks the names in a configuration, so that a run can fail before it does anything.
 
     Args:
-        config: A `TrainConfig`.
-        checkpoint_path: Where the weights come from; None for random weights.
-
-    Returns:
-        An `inputs.Task`.
+        config: A `RunConfig`.
 
     Raises:
-        ValueError: A name is unknown, the network does not have what is asked for, or the data set is not there; see
-            `inputs.make_task`.
+        ValueError: The optimizer or the policy is unknown, or the network does not have what is asked for.
     """
     optimizers.check_optimizer(config.optimizer)
     schedules.check_policy(config.schedule)
-    mode = freezing.training_mode(config.fine_tune.trainable_scopes, config.fine_tune.freeze)
-    task = inputs.make_task(config.model_name, config.data, mode, optimizers.loss_weight_decay(config),
-                            config.batch_norm_decay, checkpoint_path)
     if config.zero_last_gamma:
         zero_gamma.variable_getter(config.model_name)
-    return task
 
 
-def build_train_graph(config, task, batch, reduce=None):
+def build_train_graph(config, task, batch, reduce=None, losses=network_losses.build):
     """Builds the network on a batch, with losses, optimizer, batch norm updates and moving averages.
 
     The order within a step: forward and backward pass, updates of the batch norms, means over all workers of gradients
@@ -63,12 +53,13 @@ def build_train_graph(config, task, batch, reduce=None):
     float16 is used, whose loss scale is then halved.
 
     Args:
-        config: A `TrainConfig`.
-        task: An `inputs.Task`.
-        batch: Dict of tensors: `image`, float `[batch, height, width, channels]`, and `label`, integer `[batch]`, in
-            [0, classes). With gradient accumulation that is one micro-batch.
+        config: A `RunConfig`.
+        task: What `losses` wants, with the `dataset`; an `inputs.Task` for a classifier.
+        batch: Dict of tensors, one micro-batch with gradient accumulation. For a classifier: `image`, float `[batch,
+            height, width, channels]`, and `label`, integer `[batch]`, in [0, classes).
         reduce: None, or a function of a list of dense float32 tensors that returns the list of their means over all
             workers.
+        losses: See `nets.training.problem.Problem`.
 
     Returns:
         A `TrainGraph`. Its metrics, means over all micro-batches and workers: `loss`, NaN also where gradients that are
@@ -82,7 +73,7 @@ def build_train_graph(config, task, batch, reduce=None):
     """
     config = schedules.with_steps(config, task.dataset.num_examples)
     with tf.variable_scope(tf.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
-        return _build(config, task, batch, reduce)
+        return _build(config, task, batch, reduce, losses)
 
 
 def resumed_variables(checkpoint_path):
@@ -101,13 +92,13 @@ def resumed_variables(checkpoint_path):
             if one.op.name in held or not restore.in_scope(one.op.name, skipping.SCOPE)]
 
 
-def _build(config, task, batch, reduce):
+def _build(config, task, batch, reduce, losses):
     """`build_train_graph`, of a configuration that ends at a step, within the scope of the variables."""
     step = tf.train.get_or_create_global_step()
     accumulator = accumulation.Accumulator() if config.gradient_accumulation > 1 else None
     scale = mixed_precision.LossScale() if config.mixed_precision == 'float16' else None
     position = step * config.gradient_accumulation + (accumulator.count if accumulator else 0)
-    loss, images = network_losses.build(config, task, batch, position)
+    loss, images = losses(config, task, batch, position)
     rate = schedules.learning_rate(
         config.schedule, step, task.dataset.num_examples, config.data.batch_size, config.max_number_of_steps)
     optimizer = optimizers.make_optimizer(config.optimizer, rate, config.weight_decay)

@@ -82,14 +82,28 @@ def next_batch(task, data, batch_size=None, share=None, skip_corrupt=None):
         task.dataset, preprocess, task.image_size, task.image_size, batch_size or data.batch_size, share,
         num_parallel_calls=data.num_preprocessing_threads, skip_corrupt=skip_corrupt,
         labels_offset=data.labels_offset)
+    batch, initialize = timed(batches)
+    if data.use_grayscale:
+        batch = dict(batch, image=tf.image.rgb_to_grayscale(batch['image']))
+    return batch, initialize
+
+
+def timed(batches):
+    """The tensors of the next batch and of the time that it took.
+
+    Args:
+        batches: A `tf.data.Dataset` of dicts.
+
+    Returns:
+        A pair: the dict of tensors, with `wait`, float64, the seconds until the batch was there; and the op that has to
+        run before the first one.
+    """
     iterator = tf.data.make_initializable_iterator(batches)
     begin = tf.timestamp()
     with tf.control_dependencies([begin]):
         batch = iterator.get_next()
     with tf.control_dependencies(list(batch.values())):
         batch = dict(batch, wait=tf.timestamp() - begin)
-    if data.use_grayscale:
-        batch = dict(batch, image=tf.image.rgb_to_grayscale(batch['image']))
     return batch, iterator.initializer
 
 

@@ -11,9 +11,10 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import preset_file, restore
+from nets.checkpoints import restore
 from nets.data import pipeline
 from nets.training import (
+    classification,
     files,
     graph,
     inputs,
@@ -42,8 +43,8 @@ TrainResult = collections.namedtuple('TrainResult', (
 _Beginning = collections.namedtuple('_Beginning', ('path', 'step', 'state'))
 
 
-def train(config):
-    """Trains a classifier, from the newest checkpoint in `train_dir` if there is one.
+def train(config, problem=classification.PROBLEM):
+    """Trains a network, from the newest checkpoint in `train_dir` if there is one.
 
     Checkpoints are written before the first step of a new run, every `save_interval_secs`, at the end, and on
     Ctrl-C or SIGTERM, after which the function returns. A run that was stopped, by whatever, and is started again goes
@@ -53,7 +54,8 @@ def train(config):
     which have to call this; the first one alone reads and writes `train_dir`. See docs/distributed.md.
 
     Args:
-        config: A `TrainConfig`.
+        config: A `RunConfig` of the kind that the problem wants; a `TrainConfig` for a classifier.
+        problem: What is trained, a `nets.training.problem.Problem`.
 
     Returns:
         A `TrainResult`.
@@ -75,18 +77,19 @@ def train(config):
             stack.enter_context(run_lock.held(config.train_dir))
             files.remove_leftovers(config.train_dir)
         start = _beginning(config, workers)
-        task = graph.training_task(config, start.path or config.fine_tune.checkpoint_path)
+        task = problem.make_task(config, start.path or config.fine_tune.checkpoint_path)
+        graph.check(config)
         config = schedules.with_steps(config, task.dataset.num_examples)
-        workers.require_equal(_what_workers_share(config, task))
+        workers.require_equal(_what_workers_share(config, problem, task))
         if start.path and config.max_number_of_steps is not None and start.step >= config.max_number_of_steps:
             logger.info('%s is at step %d already, and --max_number_of_steps is %d: nothing to do.', start.path,
                         start.step, config.max_number_of_steps)
             return TrainResult(start.step, None, start.path, None, [])
-        if task.preset and workers.is_chief:
-            preset_file.write_file(os.path.join(config.train_dir, preset_file.DIRECTORY_FILE), task.preset)
+        if workers.is_chief:
+            problem.write_preset(config, task)
         with tf.Graph().as_default():
             tf.set_random_seed(start.state.seed)
-            return _train(dataclasses.replace(config, seed=start.state.seed), task, start, workers)
+            return _train(dataclasses.replace(config, seed=start.state.seed), problem, task, start, workers)
 
 
 def _beginning(config, workers):
@@ -99,11 +102,10 @@ def _beginning(config, workers):
     return _Beginning(path, step, run_state.RunState(*state))
 
 
-def _what_workers_share(config, task):
+def _what_workers_share(config, problem, task):
     """All that has to be the same on all workers; their directories may differ, but not what is in them."""
     told = dict(dataclasses.asdict(config), tensorflow=tf.__version__, num_examples=task.dataset.num_examples,
-                class_names=task.class_names, image_size=task.image_size, preprocessing=task.preprocessing,
-                preset=str(task.preset))
+                **problem.facts(task))
     del told['train_dir'], told['seed'], told['data']['dataset_dir'], told['data']['num_preprocessing_threads']
     del told['fine_tune']['checkpoint_path'], told['distributed']['task']
     return told
@@ -119,20 +121,21 @@ def _state(config, found):
     return state
 
 
-def _train(config, task, start, workers):
+def _train(config, problem, task, start, workers):
     """Builds the graph in the current one, restores, and runs."""
     skipped = []
-    batch, initialize_batches = inputs.next_batch(
+    batch, initialize_batches = problem.next_batch(
         task, config.data, micro_batch_size(config, workers.num_workers),
         pipeline.Share(start.state.seed, start.state.examples, config.data.batch_size, workers.index,
                        workers.num_workers),
         skip_corrupt=skipped if config.data.skip_corrupt else None)
     reduce = functools.partial(all_reduce.mean, workers,
                                bucket_bytes=config.distributed.all_reduce_megabytes * 1e6)
-    built = graph.build_train_graph(config, task, batch, reduce if workers.num_workers > 1 else None)
+    built = graph.build_train_graph(config, task, batch, reduce if workers.num_workers > 1 else None, problem.losses)
     state_variables, advance = run_state.add_variables(start.state, config.data.batch_size)
-    saver = _Saver(config, workers)
-    load = _initial_weights(config, built, start, state_variables) if workers.is_chief else lambda session: None
+    saver = _Saver(config, problem, workers)
+    load = (_initial_weights(config, problem, task, built, start, state_variables) if workers.is_chief else
+            lambda session: None)
     initialize = [tf.global_variables_initializer(), tf.local_variables_initializer()]
     share_weights = all_reduce.broadcast(workers, tf.global_variables())
     steps = _Steps(config, workers, built, batch, advance)
@@ -146,7 +149,7 @@ def _train(config, task, start, workers):
         with workers.noticing_loss('The weights cannot be shared'):
             session.run(share_weights, options=workers.run_options(patient=True))
         if workers.is_chief:
-            _announce(config, task, start.step, workers.num_workers)
+            _announce(config, problem, task, start.step, workers.num_workers)
         reporter = reporting.Reporter(config, start.step, session.graph) if workers.is_chief else _Silence()
         with reporter:
             with reporter.paused():
@@ -158,7 +161,7 @@ def _train(config, task, start, workers):
     return TrainResult(step, loss, saver.last, stopped_by, skipped)
 
 
-def _initial_weights(config, built, start, state_variables):
+def _initial_weights(config, problem, task, built, start, state_variables):
     """A function of a session that loads what the run begins with."""
     tune = config.fine_tune
     if start.path:
@@ -171,7 +174,7 @@ def _initial_weights(config, built, start, state_variables):
         return restore.restore_fn(start.path, [one for one in variables if one not in state_variables])
     if not tune.checkpoint_path:
         return lambda session: None
-    load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), tune.checkpoint_exclude_scopes,
+    load = restore.restore_fn(tune.checkpoint_path, tf.model_variables(), problem.excluded_scopes(config, task),
                               tune.ignore_missing_vars, renames=tune.checkpoint_renames)
     logger.info('Starting from the weights of %s: %d variables restored, %d excluded, %d missing in it.',
                 load.path, len(load.restored), len(load.excluded), len(load.missing))
@@ -183,15 +186,12 @@ def _initial_weights(config, built, start, state_variables):
     return load_and_synchronize
 
 
-def _announce(config, task, start_step, num_workers):
+def _announce(config, problem, task, start_step, num_workers):
     """Says what is about to run."""
-    logger.info('Training %s on %s/%s: %d images, %d classes, %dx%d pixels (%s), batches of %d%s, from step '
-                '%d to %s.',
-                config.model_name, config.data.dataset_name, config.data.dataset_split_name,
-                task.dataset.num_examples, task.num_classes, task.image_size, task.image_size,
-                task.preprocessing, config.data.batch_size,
-                f' on {num_workers} workers' if num_workers > 1 else '', start_step, config.max_number_of_steps or
-                'Ctrl-C')
+    logger.info('Training %s: %d images, %s, batches of %d%s, from step %d to %s.', config.title,
+                task.dataset.num_examples, problem.describe(task), config.data.batch_size,
+                f' on {num_workers} workers' if num_workers > 1 else '', start_step,
+                config.max_number_of_steps or 'Ctrl-C')
 
 
 @contextlib.contextmanager
@@ -210,8 +210,9 @@ class _Saver:
         last: Path of the newest checkpoint.
     """
 
-    def __init__(self, config, workers):
+    def __init__(self, config, problem, workers):
         self._config = config
+        self._problem = problem
         self._workers = workers
         self._checkpointer = saving.Checkpointer(config.train_dir, config.save_interval_secs)
         self.last = None
@@ -238,7 +239,7 @@ class _Saver:
         """Evaluates the newest checkpoint, which is of this step, if that is wanted."""
         def validate():
             if validation.is_missing(self._config, step):
-                validation.validate(self._config, self.last, step)
+                validation.validate(self._config, self._problem.evaluate, self.last, step)
 
         self._workers.by_chief(validate)
 

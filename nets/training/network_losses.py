@@ -29,12 +29,26 @@ def build(config, task, batch, position):
         def mix_labels(targets):
             return mixup.mix(targets, mixture)
 
+    logits, _ = run_network(config, task.network_fn, images)
+    return losses.classification_losses(logits, batch['label'], config.label_smoothing, mix_labels), images
+
+
+def run_network(config, network_fn, images):
+    """Builds a network in the wanted type, with the wanted initial values.
+
+    Args:
+        config: A `RunConfig`.
+        network_fn: Function of images.
+        images: Float tensor `[batch, height, width, channels]`.
+
+    Returns:
+        What the function returns.
+    """
     with contextlib.ExitStack() as scopes:
         for getter in _getters(config):
             scopes.enter_context(tf.variable_scope(
                 tf.get_variable_scope(), custom_getter=getter, auxiliary_name_scope=False))
-        logits, _ = task.network_fn(tf.cast(images, config.mixed_precision) if config.mixed_precision else images)
-    return losses.classification_losses(logits, batch['label'], config.label_smoothing, mix_labels), images
+        return network_fn(tf.cast(images, config.mixed_precision) if config.mixed_precision else images)
 
 
 def _getters(config):

@@ -33,13 +33,14 @@ RECIPES = {
 _INSTEAD_OF = {'max_number_of_epochs': 'max_number_of_steps'}
 
 
-def settings(name, batch_size, given=()):
+def settings(name, batch_size, given=(), recipes=None):
     """What a recipe sets.
 
     Args:
-        name: A key of `RECIPES`.
+        name: A key of `recipes`.
         batch_size: Images per step if that is given; None for the recipe's.
-        given: Fields of `TrainConfig`, dotted, that keep their values.
+        given: Fields of the configuration, dotted, that keep their values.
+        recipes: The recipes; None for `RECIPES`, those of classifiers.
 
     Returns:
         Dict from field to value.
@@ -47,9 +48,10 @@ def settings(name, batch_size, given=()):
     Raises:
         ValueError: There is no such recipe.
     """
-    if name not in RECIPES:
-        raise ValueError(f'recipe must be one of {", ".join(RECIPES)}; got {name!r}.')
-    values = RECIPES[name].values
+    recipes = RECIPES if recipes is None else recipes
+    if name not in recipes:
+        raise ValueError(f'recipe must be one of {", ".join(recipes)}; got {name!r}.')
+    values = recipes[name].values
     batch_size = batch_size or values['data.batch_size']
     return {field: value(batch_size) if callable(value) else value for field, value in values.items()
             if field not in given and _INSTEAD_OF.get(field) not in given}

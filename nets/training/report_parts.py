@@ -71,23 +71,25 @@ def series(records, key, factor=1):
                   if isinstance(one.get(key), (int, float)) and math.isfinite(one[key]))
 
 
-def training_curves(metrics, evaluations=(), best=None):
+def training_curves(metrics, evaluations=(), best=None, scores=None):
     """Charts of a training run.
 
     Args:
         metrics: Records of its `metrics.jsonl`.
         evaluations: Records of its `eval.jsonl`.
         best: The one of them that was best, or None.
+        scores: See `nets.training.config.RunConfig`; None for none.
 
     Returns:
         HTML, empty if there is nothing to draw.
     """
-    accuracies = [series(evaluations, key, 100) for key in ('top_1', 'top_5')]
-    ring = next(iter(series([best or {}], 'top_1', 100)), None)
+    scores = scores or {}
+    ring = next((point for key in list(scores)[:1] for point in series([best or {}], key, 100)), None)
+    names = [name + ', the best in a ring' * (number == 0) for number, name in enumerate(scores.values())]
     figures = [
         _figure('Cross entropy in nats', [series(metrics, 'cross_entropy'), series(evaluations, 'loss')],
                 ('training', 'evaluation')),
-        _figure('Accuracy in % (evaluation)', accuracies, ('top-1, the best in a ring', 'top-5'), ring),
+        _figure('Evaluation in %', [series(evaluations, key, 100) for key in scores], names, ring),
         *[_figure(caption, [series(metrics, key, factor)], base=base) for caption, key, factor, base in _METRICS]]
     figures = ''.join(figures)
     return f'<div class="figures">{figures}</div>' if figures else ''

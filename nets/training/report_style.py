@@ -67,5 +67,7 @@ img.matrix { width: 100%; max-width: 720px; image-rendering: pixelated; border: 
   background: var(--line); }
 .card figcaption { padding: 8px 10px; line-height: 1.4; }
 .card small { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.row { display: flex; gap: 4px; } .row img { flex: 1; min-width: 0; max-height: 240px; object-fit: contain;
+  image-rendering: pixelated; background: var(--line); border-radius: 6px; }
 .true { color: var(--ink); font-weight: 600; } .false { color: rgb(var(--red)); font-weight: 600; }
 """

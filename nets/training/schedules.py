@@ -34,6 +34,15 @@ def _polynomial(config, run):
                                      config.end_learning_rate, power=1.0, cycle=False)
 
 
+def _poly(config, run):
+    """Down to the end of the run as a power of what is left of it (Chen et al., "DeepLab", 2018, section 4.1.2)."""
+    if not run.total_steps:
+        raise ValueError('learning_rate_decay_type=poly needs an end: give max_number_of_epochs or '
+                         'max_number_of_steps.')
+    return tf.train.polynomial_decay(config.learning_rate, run.step, run.total_steps, config.end_learning_rate,
+                                     config.learning_power)
+
+
 def _cosine(config, run):
     """Half a period of a cosine (Loshchilov and Hutter, "SGDR", 2017, arXiv:1608.03983, equation 5, no restarts)."""
     steps = run.steps_of(config.num_epochs_per_decay) if config.num_epochs_per_decay else run.total_steps
@@ -55,7 +64,7 @@ def _piecewise(config, run):
 
 # name -> function of (`ScheduleConfig`, `Run`) that returns the rate.
 POLICIES = {'cosine': _cosine, 'exponential': _exponential, 'fixed': _fixed, 'piecewise': _piecewise,
-            'polynomial': _polynomial}
+            'poly': _poly, 'polynomial': _polynomial}
 
 
 def check_policy(config):
@@ -125,7 +134,7 @@ def learning_rate(config, global_step, num_examples, global_batch_size, total_st
         Scalar float32 tensor.
 
     Raises:
-        ValueError: There is no such policy, or a cosine does not end.
+        ValueError: There is no such policy, or it needs an end and the run has none.
     """
     check_policy(config)
     steps = functools.partial(steps_of, num_examples=num_examples, global_batch_size=global_batch_size)

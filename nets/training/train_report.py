@@ -8,7 +8,6 @@ import os
 import statistics
 
 from nets.training import files, report_parts, validation
-from nets.training.config import TrainConfig
 from nets.training.report_parts import escape, percent, section, series
 
 _NAME = 'report.html'
@@ -21,7 +20,7 @@ def write(config, environment, error=None):
     """Writes `report.html` on the run in a directory.
 
     Args:
-        config: The `TrainConfig` of the run.
+        config: The `RunConfig` of the run.
         environment: Dict of texts, as of `environment.describe`.
         error: The exception that ended it, or None.
 
@@ -64,7 +63,7 @@ def page(config, metrics, evaluations, best, checkpoints, environment, error=Non
     """Makes the page.
 
     Args:
-        config: The `TrainConfig` of the run.
+        config: The `RunConfig` of the run.
         metrics: Records of its `metrics.jsonl`.
         evaluations: Records of its `eval.jsonl`.
         best: The one of them whose checkpoint was kept as the best, or None.
@@ -75,12 +74,11 @@ def page(config, metrics, evaluations, best, checkpoints, environment, error=Non
     Returns:
         The text of the HTML file.
     """
-    title = f'{config.model_name} on {config.data.dataset_name}/{config.data.dataset_split_name}'
     failure = f'<pre>{escape(f"{type(error).__name__}: {error}")}</pre>' if error else ''
-    return report_parts.page(title, [
-        report_parts.head(f'Training of {title}', config.train_dir), _tiles(config, metrics, best),
+    return report_parts.page(config.title, [
+        report_parts.head(f'Training of {config.title}', config.train_dir), _tiles(config, metrics, best),
         section('Ended by an error', failure),
-        section('Curves', report_parts.training_curves(metrics, evaluations, best)),
+        section('Curves', report_parts.training_curves(metrics, evaluations, best, config.scores)),
         _recipe(config), section('Checkpoints', _checkpoints(config, checkpoints, best)),
         section('Environment', _table((), environment.items()), 'Of the process that wrote this.')])
 
@@ -94,8 +92,8 @@ def _tiles(config, metrics, best):
     rows = [(f'{steps[-1]:,}' if steps else '0',
              f'steps of {config.max_number_of_steps:,}' if config.max_number_of_steps else 'steps')]
     rows += [(f'{loss:.4f}', 'total loss') for _, loss in series(metrics, 'loss')[-1:]]
-    rows += [(percent(top_1), f'best top-1 accuracy, at step {step:,}')
-             for step, top_1 in series([best or {}], 'top_1')]
+    rows += [(percent(value), f'best {name}, at step {step:,}') for score, name in list(config.scores.items())[:1]
+             for step, value in series([best or {}], score)]
     if speeds:
         waits = [wait for _, wait in series(metrics, 'data_wait')]
         rows += [(f'{statistics.median(speed for _, speed in speeds):,.4g}', 'images per second (median)'),
@@ -106,7 +104,7 @@ def _tiles(config, metrics, best):
 
 def _recipe(config):
     """Tables of the settings: those that are not the defaults, and the others."""
-    settings, defaults = (dict(_flattened(one)) for one in (config, TrainConfig()))
+    settings, defaults = (dict(_flattened(one)) for one in (config, type(config)()))
     other = [(name, _text(value), _text(defaults[name])) for name, value in settings.items() if value != defaults[name]]
     same = [(name, _text(value)) for name, value in settings.items() if value == defaults[name]]
     return section('Recipe', _table(('setting', 'value', 'default'), other) +

@@ -1,6 +1,5 @@
 """Evaluation in the middle of training, and the checkpoint that was best at it."""
 
-import dataclasses
 import glob
 import json
 import logging
@@ -8,8 +7,7 @@ import os
 import shutil
 
 from nets import atomic_file
-from nets.training import evaluation, files
-from nets.training.config import EvalConfig
+from nets.training import files
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +20,7 @@ def is_missing(config, step):
     """Whether a run has to be evaluated at a step, and has not been.
 
     Args:
-        config: A `TrainConfig`.
+        config: A `RunConfig`.
         step: Steps taken so far.
     """
     if not config.eval_every or step % config.eval_every:
@@ -31,41 +29,40 @@ def is_missing(config, step):
     return all(record.get('step', 0) < step for record in records)
 
 
-def validate(config, checkpoint_path, step):
-    """Evaluates a checkpoint of a run on its validation split, and keeps it if none was better.
+def validate(config, evaluate, checkpoint_path, step):
+    """Evaluates a checkpoint of a run on its validation split, and keeps it if none was better by the first score.
 
     A line goes to `eval.jsonl` in the run's directory; the best checkpoint is in `best/`, with `best.json`.
 
     Args:
-        config: A `TrainConfig`.
+        config: A `RunConfig`.
+        evaluate: See `nets.training.problem.Problem`.
         checkpoint_path: Prefix of the checkpoint.
         step: Its step.
 
     Returns:
-        The summary of `evaluation.evaluate`, a dict.
+        The summary of the evaluation, a dict.
 
     Raises:
-        ValueError: As `evaluation.evaluate`.
+        ValueError: As `evaluate`.
     """
-    data = dataclasses.replace(config.data, dataset_split_name=config.eval_split_name)
-    summary = evaluation.evaluate(EvalConfig(
-        checkpoint_path=checkpoint_path, eval_dir=os.path.join(config.train_dir, 'eval'), model_name=config.model_name,
-        data=data, moving_average_decay=config.moving_average_decay, clone_on_cpu=config.clone_on_cpu)).summary
-    record = {'step': step, **{key: summary[key] for key in ('top_1', 'top_5', 'loss')}}
+    summary = evaluate(config, checkpoint_path)
+    score, name = next(iter(config.scores.items()))
+    record = {'step': step, **{key: summary[key] for key in (*config.scores, 'loss')}}
     log = os.path.join(config.train_dir, LOG_NAME)
     files.rewind_json_lines(log, step - 1)
     files.append_json_line(log, record)
     best = read_best(config.train_dir)
-    is_best = best is None or record['top_1'] > best['top_1'] or best['step'] > step
-    logger.info('step %d: top-1 %.4f on %s%s', step, record['top_1'], config.eval_split_name,
-                ', the best so far' if is_best else f' (best: {best["top_1"]:.4f} at step {best["step"]})')
+    is_best = best is None or record[score] > best[score] or best['step'] > step
+    logger.info('step %d: %s %.4f on %s%s', step, name, record[score], config.eval_split_name,
+                ', the best so far' if is_best else f' (best: {best[score]:.4f} at step {best["step"]})')
     if is_best:
         _keep(config.train_dir, checkpoint_path, record)
     return summary
 
 
 def read_best(train_dir):
-    """The record of the best checkpoint of a run: `step`, `top_1`, `top_5`, `loss`; None if there is none yet."""
+    """The record of the best checkpoint of a run: `step`, its scores and `loss`; None if there is none yet."""
     try:
         with open(os.path.join(train_dir, BEST_NAME, _RECORD), encoding='utf-8') as file:
             return json.load(file)

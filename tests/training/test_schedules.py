@@ -39,6 +39,18 @@ def test_polynomial_falls_on_a_line_and_stays(steps, epochs):
     assert _rates(learning_rate_decay_type='polynomial', end_learning_rate=0.1, **epochs) == pytest.approx(expected)
 
 
+def test_poly_falls_as_a_power_of_what_is_left_of_the_run():
+    expected = [0.4 * max(0, 1 - step / 60) ** 0.9 for step in STEPS]
+    rates = _rates(60, learning_rate_decay_type='poly', end_learning_rate=0.0)
+    assert rates == pytest.approx(expected)
+
+
+def test_poly_without_end_says_what_is_missing():
+    schedule = config.ScheduleConfig(learning_rate_decay_type='poly')
+    with pytest.raises(ValueError, match='poly needs an end: give max_number_of_epochs or max_number_of_steps'):
+        config.TrainConfig(schedule=schedule)
+
+
 @pytest.mark.parametrize(('steps', 'total_steps', 'epochs'), [
     (60, 60, {}), (50, None, {'num_epochs_per_decay': 4}), (50, 60, {'num_epochs_per_decay': 4})])
 def test_cosine_falls_for_half_a_period_and_stays(steps, total_steps, epochs):
@@ -95,5 +107,5 @@ def test_run_of_epochs_ends_at_a_step():
 
 
 def test_unknown_policy_lists_the_known_ones():
-    with pytest.raises(ValueError, match="one of cosine, exponential, fixed, piecewise, polynomial; got 'stairs'"):
+    with pytest.raises(ValueError, match="one of cosine, exponential, fixed, piecewise, poly, polynomial; got 'stairs'"):
         schedules.check_policy(config.ScheduleConfig(learning_rate_decay_type='stairs'))

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import tiny_network  # noqa: E402
 
 from nets.data import pipeline  # noqa: E402
-from nets.training import config, graph, inputs  # noqa: E402
+from nets.training import classification, config, inputs  # noqa: E402
 
 STEPS = 5
 BATCH = 12
@@ -137,7 +137,7 @@ def _statistics_after_a_step(images, values, worker):
     settings = config.TrainConfig(model_name='tiny', batch_norm_decay=0.5, data=config.DataConfig(
         dataset_name='image_folder', dataset_dir=images, batch_size=BATCH))
     with tf.Graph().as_default(), tf.Session() as session:
-        task = graph.training_task(settings)
+        task = classification.training_task(settings)
         share = pipeline.Share(int(values['run/seed']), BATCH, BATCH, worker, 2)
         batch, initialize = inputs.next_batch(task, settings.data, BATCH // 2, share)
         task.network_fn(batch['image'])
