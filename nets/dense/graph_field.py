@@ -40,14 +40,13 @@ def of_function(function, size=257, channels=3):
         return of_graph(images, function(images))
 
 
-def of_graph(images, result, given=()):
+def of_graph(images, result):
     """The receptive field of a tensor of a graph.
 
     Args:
         images: Tensor `[batch, height, width, channels]` of known height and width. If the graph resizes maps, they are
             a multiple of the largest stride plus 1.
         result: Tensor `[batch, height, width, channels]`.
-        given: Tensors that will be fed, such as the means of whole images, so that what they depend on does not count.
 
     Returns:
         A `field.Field`.
@@ -59,9 +58,8 @@ def of_graph(images, result, given=()):
     if None in images.shape.as_list()[1:3]:
         raise ValueError(f'images must be of known height and width, for example 257 x 257; got {images.shape}.')
     walk = _Walk()
-    fixed = {tensor.op for tensor in given}
-    for op in _operations(result.op, {images.op} | fixed):
-        walk.values[op] = _Value(0) if op is images.op else None if op in fixed else walk.value(op)
+    for op in _operations(result.op, images.op):
+        walk.values[op] = _Value(0) if op is images.op else walk.value(op)
     if walk.values[result.op] is None:
         raise ValueError(f'{result.name} does not depend on {images.name}.')
     walk.add(walk.values[result.op].layer)
@@ -69,7 +67,8 @@ def of_graph(images, result, given=()):
 
 
 def _operations(end, beginning):
-    """The operations that one depends on, each after its inputs; what those of `beginning` depend on is left out."""
+    """The operations that one depends on, each after its inputs; what another one, `beginning`, depends on is left out.
+    """
     order, todo, seen = [], [(end, False)], set()
     while todo:
         op, is_done = todo.pop()
@@ -78,7 +77,7 @@ def _operations(end, beginning):
         elif op not in seen:
             seen.add(op)
             todo.append((op, True))
-            todo.extend((tensor.op, False) for tensor in op.inputs if op not in beginning)
+            todo.extend((tensor.op, False) for tensor in op.inputs if op is not beginning)
     return order
 
 
@@ -110,11 +109,9 @@ class _Walk:
             return None
         if op.type in _POINTWISE and not (op.type.startswith('FusedBatchNorm') and op.get_attr('is_training')):
             return self._pointwise(op, inputs)
-        if values[0] is None:
-            raise ValueError(f'{op.name} depends on the images through something else than its first input.')
         if op.type in _POOLED or op.type.startswith('FusedBatchNorm'):
             return _Value(self.add(*[value.layer for value in inputs], kind='global'), is_pooled=True)
-        if op.type not in _TYPES:
+        if op.type not in _TYPES or values[0] is None:
             raise ValueError(f'The receptive field of {op.name} is unknown, an operation of the type {op.type}.')
         return _TYPES[op.type](self, op, values[0])
 

@@ -109,7 +109,7 @@ class Tiler:
         """
         if not (field.is_bounded or approximate):
             raise ValueError('This network pools something over the whole image, and a tile is not the whole image. '
-                             'Feed what Tiler.mean gives, with the field of all else, or set approximate=True.')
+                             'Feed what Tiler.mean gives, with field.local(), or set approximate=True.')
         self._run_fn, self._field, self._overlap = run_fn, field if field.is_bounded else field.local(), overlap
         self._tile_sizes = tuple(tile_size) if isinstance(tile_size, (list, tuple)) else (tile_size, tile_size)
         if len(self._tile_sizes) != 2:
@@ -186,8 +186,8 @@ class Tiler:
     def mean(self, image, progress=None):
         """The mean of the map over all of an image, float64 `[depth]`.
 
-        Heads with image pooling run in two passes: this one for the mean of the features, and another with a `run_fn`
-        that feeds it and the field `graph_field.of_graph(images, logits, given=[mean])`.
+        Heads with image pooling run in two passes: this one for the mean of the features, and another of which `run_fn`
+        feeds it, with the field `graph_field.of_function(…).local()`.
         """
         image = open_image(image)
         total = sum(tile.values.sum((0, 1), dtype=np.float64) for tile in self._tiles(image, progress))
