@@ -7,13 +7,12 @@ arXiv:1708.02002), section 4. Names and numbers are those of TensorFlow object d
     levels, end_points = pyramid_fn(images)  # levels[3] has stride 8, levels[7] stride 128
 """
 
-import functools
-
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from nets import layers, nets_factory
 from nets.dense.layers import size_of
+from nets.dense.model import checked_backbone_options
 
 
 def pyramid_arg_scope(weight_decay=4e-4, batch_norm_decay=0.997, is_training=False):
@@ -80,7 +79,7 @@ def get_pyramid_fn(network, min_level=3, max_level=7, depth=256, is_training=Fal
         fine_tune_batch_norm: Bool: whether batch normalisation is trained, too.
         weight_decay: Factor of the L2 loss of the convolutions' weights.
         batch_norm_decay: Decay of the moving averages of batch normalisation.
-        backbone_options: Dict of other arguments of the backbone, such as `depth_multiplier` and `min_base_depth`.
+        backbone_options: Dict of `depth_multiplier` and `min_base_depth`, for narrow backbones, and `scope`, or None.
         backbone_arg_scope: Dict of other arguments of the backbone's arg scope. Checkpoints of object detection were
             trained with `batch_norm_epsilon=1e-3, activation_fn=tf.nn.relu6`, the pyramid's.
 
@@ -96,9 +95,8 @@ def get_pyramid_fn(network, min_level=3, max_level=7, depth=256, is_training=Fal
     trains_batch_norm = is_training if fine_tune_batch_norm else False
     backbone_fn = nets_factory.get_network_fn(network, None, weight_decay, trains_batch_norm,
                                               batch_norm_decay=batch_norm_decay, **(backbone_arg_scope or {}))
+    options = checked_backbone_options(network, backbone_options)
     builder = nets_factory.NETWORKS[network].builder
-    options = dict(backbone_options or {})
-    scope = options.pop('scope', None) or builder.__signature__.parameters['scope'].default
     blocks = _block_levels(builder.layout)
     if min_level not in blocks:
         raise ValueError('min_level of {} must be one of {}; got {!r}.'.format(
@@ -107,12 +105,10 @@ def get_pyramid_fn(network, min_level=3, max_level=7, depth=256, is_training=Fal
         raise ValueError('max_level must be a whole number from min_level, {}; got {!r}.'.format(min_level, max_level))
     arg_scope = pyramid_arg_scope(weight_decay, batch_norm_decay, trains_batch_norm)
 
-    @functools.wraps(builder)
     def pyramid_fn(images, reuse=None):
         with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
-            _, end_points = backbone_fn(images, global_pool=False, store_non_strided_activations=True, scope=scope,
-                                        **options)
-            with tf.variable_scope(scope) as sc, slim.arg_scope(arg_scope):
+            _, end_points = backbone_fn(images, global_pool=False, store_non_strided_activations=True, **options)
+            with tf.variable_scope(options['scope']) as sc, slim.arg_scope(arg_scope):
                 maps = {level: end_points['{}/block{}'.format(sc.name, number)] for level, number in blocks.items()
                         if min_level <= level <= max_level}
                 with tf.variable_scope('fpn'):
@@ -121,7 +117,8 @@ def get_pyramid_fn(network, min_level=3, max_level=7, depth=256, is_training=Fal
         return levels, end_points
 
     pyramid_fn.preset = backbone_fn.preset
-    pyramid_fn.backbone_scope = scope
+    pyramid_fn.default_image_size = backbone_fn.default_image_size
+    pyramid_fn.backbone_scope = options['scope']
     return pyramid_fn
 
 

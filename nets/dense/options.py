@@ -15,7 +15,8 @@ class Kind(typing.NamedTuple):
     parse: typing.Callable  # text -> value; ValueError where it cannot
 
 
-def _is_whole(value):
+def is_whole(value):
+    """Whether a value is a whole number from 1."""
     try:
         return not isinstance(value, bool) and operator.index(value) > 0
     except TypeError:
@@ -23,7 +24,7 @@ def _is_whole(value):
 
 
 def _is_wholes(value):
-    return not isinstance(value, str) and hasattr(value, '__len__') and all(map(_is_whole, value))
+    return not isinstance(value, str) and hasattr(value, '__len__') and all(map(is_whole, value))
 
 
 def _is_share(value):
@@ -43,12 +44,12 @@ def _parse_flag(text):
     return {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}.get(text.lower(), text)
 
 
-_WHOLE = Kind('a whole number from 1', _is_whole, int)
+_WHOLE = Kind('a whole number from 1', is_whole, int)
 _WHOLES = Kind('whole numbers from 1', _is_wholes, _parse_wholes)
-_STRIDES = Kind('a whole number from 1, or several',
-                lambda value: _is_whole(value) or (_is_wholes(value) and len(value) > 0), _parse_size)
+_SOME = Kind('whole numbers from 1, one at least', lambda value: _is_wholes(value) and len(value) > 0, _parse_wholes)
+_STRIDES = Kind('a whole number from 1, or several', lambda value: is_whole(value) or _SOME.check(value), _parse_size)
 _SIZE = Kind('a whole number from 1, or two',
-             lambda value: _is_whole(value) or (_is_wholes(value) and len(value) == 2), _parse_size)
+             lambda value: is_whole(value) or (_is_wholes(value) and len(value) == 2), _parse_size)
 _FLAG = Kind('true or false', lambda value: isinstance(value, bool), _parse_flag)
 _SHARE = Kind('a number above 0, at most 1', _is_share, float)
 
@@ -75,7 +76,7 @@ OPTIONS = {
     'decoder_output_stride': Option(_STRIDES, "stride of the decoder's finer features, or several, coarsest first"),
     'decoder_depth': Option(_WHOLE, 'channels of the decoder'),
     'projection_depth': Option(_WHOLE, "channels that the decoder's finer features are brought to"),
-    'bins': Option(_WHOLES, 'sizes of the grids of means'),
+    'bins': Option(_SOME, 'sizes of the grids of means'),
 }
 
 
