@@ -48,7 +48,7 @@ def batches(dataset, preprocess, height, width, batch_size, share=None, num_para
                          f'{"" if share is None else " for training"}.')
     streams.check(dataset, batch_size=batch_size, num_parallel_calls=num_parallel_calls,
                   **({} if whole else {'height': height, 'width': width}))
-    reader = _Reader(dataset, (height, width) if share is None and not whole else None)
+    reader = Reader(dataset, (height, width) if share is None and not whole else None)
     corrupt = streams.Corrupt(dataset, skip_corrupt, reader.diagnose)
     if share is None:
         return _evaluation(dataset, preprocess, height, width, batch_size, reader, corrupt, num_parallel_calls)
@@ -82,10 +82,10 @@ def _evaluation(dataset, preprocess, height, width, batch_size, reader, corrupt,
     return made if batch_size == 1 else made.map(ignore_blanks)
 
 
-class _Reader:
+class Reader:
     """Decodes images and labels, and says what is wrong with them."""
 
-    def __init__(self, dataset, largest):
+    def __init__(self, dataset, largest=None):
         """Takes a data set, and the height and width that no image may exceed, or None."""
         self._dataset = dataset
         self._largest = largest
