@@ -9,7 +9,9 @@ look for, without tf_keras and without touching TensorFlow's own modules. Where 
 from nets.slim_compat.arg_scopes import arg_scope_twin_of
 from nets.slim_compat.batch_norm import BatchNormalization, add_weight, variable_parts
 from nets.slim_compat.repair import apply, repair_module
+from nets.slim_compat.rewiring import set_input
 
-__all__ = ['BatchNormalization', 'add_weight', 'apply', 'arg_scope_twin_of', 'repair_module', 'variable_parts']
+__all__ = ['BatchNormalization', 'add_weight', 'apply', 'arg_scope_twin_of', 'repair_module', 'set_input',
+           'variable_parts']
 
 apply()
