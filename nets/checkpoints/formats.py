@@ -40,9 +40,9 @@ def open_weights(path, ema=False):
     """
     path = os.fspath(path)
     if tensorflow.is_saved_model(path):
-        return tensorflow.open_saved_model(path)
+        return _plain(tensorflow.open_saved_model)(path, ema)
     if not os.path.isfile(path) or path != tensorflow_files.prefix_of(path):
-        return tensorflow.open_checkpoint(tensorflow_files.find_checkpoint(path))
+        return _plain(tensorflow.open_checkpoint)(tensorflow_files.find_checkpoint(path), ema)
     return _reader(path)(path, **({'ema': True} if ema else {}))
 
 

@@ -35,6 +35,8 @@ def inspect(path, network=None, num_classes=None, ema=False):
     Raises:
         ValueError: There is no such file or network, or the file is damaged.
     """
+    if num_classes is not None and num_classes < 0:
+        raise ValueError(f'The number of classes must be 0, for none, or more; got {num_classes}.')
     if network is not None and network not in nets_factory.NETWORKS:
         nets_factory.get_network_fn(network, num_classes)  # raises the error that names those that there are
     with formats.open_weights(path, ema=ema) as weights:

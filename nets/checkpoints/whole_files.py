@@ -40,10 +40,16 @@ def aside(destination):
 
     Yields:
         A path of the same base name, in a new directory beside the destination.
+
+    Raises:
+        ValueError: Nothing can be written there.
     """
     directory, name = os.path.split(os.path.abspath(destination))
-    os.makedirs(directory, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f'.{name}.', dir=directory)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix=f'.{name}.', dir=directory)
+    except OSError as error:
+        raise ValueError(f'{destination} cannot be written to: {error.strerror}. Name another destination.') from error
     try:
         yield os.path.join(temporary, name)
         _move(temporary, directory, destination)

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from nets import atomic_file
 
 LABELS_FILENAME = 'labels.txt'
+_MOST_CLASSES = 10 ** 6
 _SHARD = re.compile(r'(.*)[-_](\d{5})-of-(\d{5})')
 # A record is its length (8 bytes, little-endian), a checksum (4), the content and a checksum (4).
 _HEADER = struct.Struct('<Q4x')
@@ -255,4 +256,22 @@ def read_labels_file(path):
         names[int(label)] = name
     if not names:
         raise ValueError(f'{path!r} must have a line ID:NAME for each class; it is empty.')
+    return fill_names(names, path)
+
+
+def fill_names(names, path):
+    """The names of all classes up to the largest label, where some have none.
+
+    Args:
+        names: dict from label to str, not empty.
+        path: the file that they come from, for the error.
+
+    Returns:
+        A tuple of str; a label without a name gets its number as one.
+
+    Raises:
+        ValueError: If the largest label is a mistake.
+    """
+    if max(names) >= _MOST_CLASSES:
+        raise ValueError(f'{path!r} names a class {max(names)}; there can be {_MOST_CLASSES} at most.')
     return tuple(names.get(label, str(label)) for label in range(max(names) + 1))

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from nets.data import records
 from nets.inference import graph, heatmap, images
 from nets.inference.extractor import FeatureExtractor
 
@@ -36,7 +37,11 @@ def predict(network, checkpoint, paths, top=5, labels=None, heatmap_dir=None, **
     if not isinstance(top, int) or top < 1:
         raise ValueError(f'top must be a whole number from 1; got {top!r}.')
     if heatmap_dir is not None:
-        os.makedirs(heatmap_dir, exist_ok=True)
+        try:
+            os.makedirs(heatmap_dir, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f'The heat maps cannot be written to {heatmap_dir}: {error.strerror}. Name another folder.'
+                             ) from error
     end_points = ['predictions'] + ([graph.CLASS_ACTIVATION_MAPS] if heatmap_dir is not None else [])
     results, corrupt = [], []
     with FeatureExtractor(network, checkpoint, end_points, **options) as extractor:
@@ -92,7 +97,7 @@ def read_labels(path):
         A list of str; a number that has no line gets itself as a name.
 
     Raises:
-        ValueError: If the file cannot be read or is empty, or a number occurs twice.
+        ValueError: If the file cannot be read or is empty, or a number occurs twice or is out of range.
     """
     try:
         with open(path, encoding='utf-8') as file:
@@ -110,7 +115,7 @@ def read_labels(path):
         if int(match.group(1)) in names:
             raise ValueError(f'The labels {path!r} name the class {match.group(1)} twice.')
         names[int(match.group(1))] = match.group(2)
-    return [names.get(number, str(number)) for number in range(max(names) + 1)]
+    return list(records.fill_names(names, path))
 
 
 def _likeliest(path, probabilities, top):

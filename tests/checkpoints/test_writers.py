@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from nets.checkpoints import whole_files
 from nets.checkpoints.writers import checkpoint, keras_file, safetensors_file
 
 
@@ -87,3 +88,10 @@ def test_keras_loads_what_was_written(name, tmp_path):
 def test_layers_that_keras_lacks_are_named(name, message, tmp_path):
     with pytest.raises(ValueError, match=re.escape(message)):
         keras_file.write(str(tmp_path / 'a.weights.h5'), {name: np.zeros(3)})
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    place = str(tmp_path / 'file' / 'model.ckpt')
+    with pytest.raises(ValueError, match=f'^{place} cannot be written to: '), whole_files.aside(place):
+        raise AssertionError

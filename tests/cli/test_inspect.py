@@ -50,7 +50,8 @@ def test_another_network_and_bad_numbers_are_exit_code_1(capsys, tmp_path):
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['/nowhere/a.pth'], 'There is no checkpoint at /nowhere/a.pth'), ([__file__], 'test_inspect.py cannot be read'),
-    ([CHECKPOINT, '--network', 'resnet'], "Unknown network 'resnet'")])
+    ([CHECKPOINT, '--network', 'resnet'], "Unknown network 'resnet'"), ([CHECKPOINT, '--ema'], 'has no averages'),
+    ([CHECKPOINT, '--num_classes', '-7'], 'must be 0, for none, or more; got -7')])
 def test_what_cannot_be_is_one_line(arguments, message, capsys):
     code, output, error = _run(capsys, *arguments)
     assert (code, output) == (1, '')

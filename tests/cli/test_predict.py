@@ -52,7 +52,8 @@ def test_classes_are_named_and_drawn_and_corrupt_images_are_told(files, tmp_path
 
 @pytest.mark.parametrize(('arguments', 'expected'), [
     (['--labels', '{tmp}/none.txt'], 'none.txt'), (['--top', '0'], 'top must be a whole number from 1; got 0'),
-    (['--network', 'resnet_v3'], "Unknown network 'resnet_v3'"), (['--heatmap', '{tmp}/file/maps'], 'file/maps'),
+    (['--network', 'resnet_v3'], "Unknown network 'resnet_v3'"),
+    (['--heatmap', '{tmp}/file/maps'], 'file/maps: Not a directory'),
     (['--checkpoint', '{tmp}/none'], 'There is no checkpoint')])
 def test_hostile_input_fails_with_the_value(files, tmp_path, capfd, arguments, expected):
     checkpoint, paths = files

@@ -92,7 +92,8 @@ def test_names_of_classes(tmp_path, content, of, expected):
 
 @pytest.mark.parametrize(('content', 'message'), [
     (b'cat\ndog', "labels.txt' names 2 classes; the network has 3"), (b'\n', 'the file is empty'),
-    (b'\xff\xfe', 'no text in UTF-8'), (b'1:a\n1:b\n0:c', 'name the class 1 twice'), (None, 'No such file')])
+    (b'\xff\xfe', 'no text in UTF-8'), (b'1:a\n1:b\n0:c', 'name the class 1 twice'), (None, 'No such file'),
+    (b'0:a\n99999999999:b', 'names a class 99999999999; there can be 1000000 at most')])
 def test_labels_that_cannot_be_are_told(tmp_path, content, message):
     if content is not None:
         (tmp_path / 'labels.txt').write_bytes(content)

@@ -38,7 +38,8 @@ def run(arguments):
     """Runs the command; see `nets.cli.main`."""
     common.load_tensorflow()
     from nets.checkpoints import convert
-    names = arguments.class_names and _class_names(arguments.class_names)
+    from nets.inference import predict
+    names = arguments.class_names and predict.read_labels(arguments.class_names)
     result = convert.convert(
         arguments.source, arguments.destination, arguments.network, arguments.source_kind, overwrite=arguments.force,
         ema=arguments.ema, moving_averages=arguments.moving_averages, class_names=names,
@@ -56,19 +57,6 @@ def _change(text):
         return key, json.loads(value)
     except ValueError:
         return key, value
-
-
-def _class_names(path):
-    """The lines of a file, without the ids that slim's `labels.txt` has before them."""
-    with open(path, encoding='utf-8') as file:
-        lines = [line.strip() for line in file if line.strip()]
-    parts = [line.split(':', 1) for line in lines]
-    if all(len(part) == 2 and part[0].isdigit() for part in parts):
-        ids = [int(number) for number, _ in parts]
-        if sorted(ids) != list(range(len(ids))):
-            raise ValueError(f'The ids of {path} must be the numbers from 0 to {len(ids) - 1}, each once.')
-        return [name for _, name in sorted((int(number), name) for number, name in parts)]
-    return lines
 
 
 def _report(result):
