@@ -13,7 +13,7 @@ RECIPES = {
          'optimizer.rmsprop_momentum': 0.9, 'optimizer.opt_epsilon': 1.0, 'weight_decay': 0.00004,
          'label_smoothing': 0.0, 'schedule.learning_rate_decay_type': 'exponential', 'schedule.learning_rate': 0.01,
          'schedule.learning_rate_decay_factor': 0.94, 'schedule.num_epochs_per_decay': 2.0}),
-    # There the rate starts at 0.1 and not at 0; no label smoothing.
+    # There the rate starts at 0.1 and not at 0, batches of up to 256 have no warm-up; no label smoothing.
     'resnet50_90': Recipe(
         'Goyal et al., "Accurate, Large Minibatch SGD", 2017 (arXiv:1706.02677), sections 2.1, 2.2 and 5.1',
         {'data.batch_size': 256, 'max_number_of_epochs': 90.0, 'optimizer.optimizer': 'nesterov',
@@ -21,9 +21,12 @@ RECIPES = {
          'schedule.learning_rate_decay_type': 'piecewise', 'schedule.learning_rate_boundaries': (30.0, 60.0, 80.0),
          'schedule.learning_rate_decay_factor': 0.1, 'schedule.warmup_epochs': 5.0,
          'schedule.learning_rate': lambda batch_size: 0.1 * batch_size / 256}),
-    # Rate and decay are ours, out of the grid that was searched there; so are the epochs (20,000 steps of 256 there).
+    # Rate and decay are ours, out of the grid that was searched there; so are the epochs and the batch (20,000 steps of
+    # 256 there). The decay of batch norm there is max(1 - 10 / s, 0.9), with s steps in an epoch.
     'finetune': Recipe(
-        'Kornblith et al., "Do Better ImageNet Models Transfer Better?", 2019 (arXiv:1805.08974), appendix A.5',
+        'Kornblith et al., "Do Better ImageNet Models Transfer Better?", 2019 (arXiv:1805.08974), as repeated by '
+        'Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020 '
+        '(arXiv:2002.05709), appendix B.8',
         {'data.batch_size': 32, 'max_number_of_epochs': 30.0, 'optimizer.optimizer': 'nesterov',
          'optimizer.momentum': 0.9, 'weight_decay': 0.00001, 'batch_norm_decay': 0.9,
          'schedule.learning_rate_decay_type': 'cosine', 'schedule.end_learning_rate': 0.0,
