@@ -8,6 +8,7 @@ os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 # are then off by 4e-6 of their size instead of 2e-6, which the softmax of 1001 classes turns into 2.4e-5 and 4e-6.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
+import golden
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -16,3 +17,11 @@ import tensorflow.compat.v1 as tf
 def _fresh_graph():
     with tf.Graph().as_default():
         yield
+
+
+@pytest.fixture(scope='module')
+def sessions():
+    """Sessions that tests in a row share."""
+    held = golden.Sessions()
+    yield held
+    held.close()

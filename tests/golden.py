@@ -1,5 +1,6 @@
 """Builds the cases of the golden files with this library, and compares; see goldens/README.md."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -59,16 +60,44 @@ def build(case, later=True):
     return images, net, end_points
 
 
-def fill_variables(session, salt=''):
-    """Gives every global variable its golden value."""
+def fill_variables(session, salt='', first=0):
+    """Gives every global variable its golden value, or those from the `first` on."""
     assign(session, [(variable, fill.fill_variable(variable.op.name, variable.shape.as_list(), salt))
-                     for variable in tf.global_variables()])
+                     for variable in tf.global_variables()[first:]])
 
 
 def assign(session, pairs):
     """Gives variables values, all in one run: a run for each takes minutes in the deep networks."""
     initializers = [variable.initializer for variable, _ in pairs]
     session.run(initializers, {op.inputs[1]: value for op, (_, value) in zip(initializers, pairs)})
+
+
+class Sessions:
+    """Sessions for tests in a row, one for those that ask with the same key: its graph keeps what they build."""
+
+    def __init__(self):
+        self._key = self._session = None
+
+    def get(self, key):
+        """The session for a key; that of another key ends."""
+        if key != self._key:
+            self.close()
+            self._key, self._session = key, tf.Session(graph=tf.Graph())
+        return self._session
+
+    def close(self):
+        """Ends the session, if there is one."""
+        if self._session:
+            self._session.close()
+
+
+@contextlib.contextmanager
+def new_variables(session, salt=''):
+    """Makes the graph of a session the default one, and gives the variables that it gets their golden values."""
+    with session.graph.as_default():
+        held = len(tf.global_variables())
+        yield
+        fill_variables(session, salt, held)
 
 
 def worst(actual, expected):

@@ -10,13 +10,12 @@ from nets import nets_factory, resnet_v1_beta
 
 
 @pytest.mark.parametrize('case', [pytest.param(case, id=case['name']) for case in fill.load_cases('deeplab')])
-def test_variables_and_end_points_equal_tensorflow_1(case):
-    images = tf.placeholder(tf.float32, case['input']['shape'])
-    with slim.arg_scope(resnet_v1_beta.resnet_arg_scope()):
+def test_variables_and_end_points_equal_tensorflow_1(case, sessions):
+    session = sessions.get(case['net'])
+    with golden.new_variables(session), slim.arg_scope(resnet_v1_beta.resnet_arg_scope()):
+        images = tf.placeholder(tf.float32, case['input']['shape'])
         _, end_points = nets_factory.networks_map[case['net']](
-            images, is_training=False, global_pool=False, **case['kwargs'])
-    assert [v.op.name for v in tf.global_variables()] == case['variables']
-    with tf.Session() as session:
-        golden.fill_variables(session)
-        values = session.run(end_points, {images: golden.images_of(case)})
+            images, is_training=False, global_pool=False, reuse=tf.AUTO_REUSE, **case['kwargs'])
+        assert [v.op.name for v in tf.global_variables()] == case['variables']
+    values = session.run(end_points, {images: golden.images_of(case)})
     assert golden.worst(values, fill.end_points(case)) < golden.INFERENCE_LIMIT

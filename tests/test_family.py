@@ -43,29 +43,31 @@ DENSE = [(name, stride) for name in ROWS for stride in reachable(nets_factory.ne
          if not name.startswith(('se_', 'resnet_nvidia_'))]
 
 
-def dense_and_nominal(name, output_stride, size):
+def dense_and_nominal(sessions, name, output_stride, size):
     """The features at an output stride, subsampled to the nominal one, and those at the nominal one."""
-    layout, shape = narrow(name), (2,) + size + (3,)
-    images = tf.placeholder(tf.float32, shape)
-    dense, _ = build(layout, images, is_training=False, global_pool=False, output_stride=output_stride)
-    nominal, _ = build(layout, images, is_training=False, global_pool=False, reuse=True)
-    assert dense.shape.as_list()[1] == -(-size[0] // output_stride)
-    dense = resnet_utils.subsample(dense, reachable(layout)[-1] // output_stride)
-    return run([dense, nominal], images, shape)
+    layout, shape, session = narrow(name), (2,) + size + (3,), sessions.get(name)
+    with golden.new_variables(session):
+        images = tf.placeholder(tf.float32, shape)
+        dense, _ = build(layout, images, is_training=False, global_pool=False, output_stride=output_stride,
+                         reuse=tf.AUTO_REUSE)
+        nominal, _ = build(layout, images, is_training=False, global_pool=False, reuse=True)
+        assert dense.shape.as_list()[1] == -(-size[0] // output_stride)
+        dense = resnet_utils.subsample(dense, reachable(layout)[-1] // output_stride)
+    return session.run([dense, nominal], {images: fill.images(shape, 7)})
 
 
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize(('name', 'output_stride'), DENSE)
-def test_dense_then_subsample_equals_nominal_stride(name, output_stride, size):
-    a, b = dense_and_nominal(name, output_stride, size)
+def test_dense_then_subsample_equals_nominal_stride(name, output_stride, size, sessions):
+    a, b = dense_and_nominal(sessions, name, output_stride, size)
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize('size', [(65, 65), (64, 64)])
 @pytest.mark.parametrize('output_stride', [4, 8, 16])
-def test_with_same_padding_that_holds_where_every_stride_sees_odd_sizes_only(output_stride, size):
-    a, b = dense_and_nominal('resnet_nvidia_50', output_stride, size)
+def test_with_same_padding_that_holds_where_every_stride_sees_odd_sizes_only(output_stride, size, sessions):
+    a, b = dense_and_nominal(sessions, 'resnet_nvidia_50', output_stride, size)
     assert np.allclose(a, b, rtol=1e-4, atol=2e-5) == (size == (65, 65))
     assert size == (65, 65) or np.abs(a - b).max() > 0.01
 

@@ -35,12 +35,15 @@ def run(tensors, feed):
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('output_stride', [4, 8, 16, 32, 8.0])
 @pytest.mark.parametrize('version', VERSIONS)
-def test_dense_then_subsample_equals_nominal_stride(version, output_stride, size):
-    images = tf.placeholder(tf.float32, (2,) + size + (3,))
-    dense, _ = tiny(images, version, is_training=False, global_pool=False, output_stride=output_stride)
-    nominal, _ = tiny(images, version, is_training=False, global_pool=False, reuse=True)
-    dense = resnet_utils.subsample(dense, int(32 // output_stride))
-    a, b = run([dense, nominal], {images: fill.images((2,) + size + (3,), 7)})
+def test_dense_then_subsample_equals_nominal_stride(version, output_stride, size, sessions):
+    session = sessions.get(version)
+    with golden.new_variables(session):
+        images = tf.placeholder(tf.float32, (2,) + size + (3,))
+        dense, _ = tiny(images, version, is_training=False, global_pool=False, output_stride=output_stride,
+                        reuse=tf.AUTO_REUSE)
+        nominal, _ = tiny(images, version, is_training=False, global_pool=False, reuse=True)
+        dense = resnet_utils.subsample(dense, int(32 // output_stride))
+    a, b = session.run([dense, nominal], {images: fill.images((2,) + size + (3,), 7)})
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
 
