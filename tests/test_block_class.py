@@ -99,7 +99,7 @@ def test_a_rate_goes_with_no_stride():
 
 def test_the_recipe_of_four_blocks_in_a_row_runs_and_trains():
     """Tutorials call blocks like layers, without batch normalisation."""
-    inputs = tf.placeholder(tf.float32, [None, 224, 224, 3])
+    inputs = tf.placeholder(tf.float32, [None, 56, 56, 3])
     with slim.arg_scope([slim.conv2d, slim.fully_connected], activation_fn=tf.nn.relu,
                         weights_initializer=slim.xavier_initializer()), tf.variable_scope('ResNet'):
         net = inputs
@@ -116,7 +116,7 @@ def test_the_recipe_of_four_blocks_in_a_row_runs_and_trains():
     train = tf.train.GradientDescentOptimizer(0.01).minimize(loss)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        feed = {inputs: fill.images([2, 224, 224, 3], 1)}
+        feed = {inputs: fill.images([2, 56, 56, 3], 1)}
         losses = [session.run([loss, train], feed)[0] for _ in range(4)]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]

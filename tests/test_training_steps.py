@@ -41,9 +41,9 @@ def check_training(case):
         # The averages start at the weights' values, and read them without waiting for them.
         session.run(tf.variables_initializer(slim.get_model_variables()))
         session.run(tf.global_variables_initializer())
-        for variable in slim.get_model_variables():
-            value = fill.fill_variable(variable.op.name, variable.shape.as_list(), case['salt'])
-            golden.assign(session, [(variable, value), (average.average(variable), value)])
+        values = [(variable, fill.fill_variable(variable.op.name, variable.shape.as_list(), case['salt']))
+                  for variable in slim.get_model_variables()]
+        golden.assign(session, values + [(average.average(variable), value) for variable, value in values])
         shape, seed = case['input']['shape'], case['input']['seed']
         for i in range(case['steps']):
             feed = {images: fill.images(shape, seed + i),

@@ -108,18 +108,16 @@ def _train(built, session):
     variables = tf.global_variables()
     trained, step = _step(built)
     session.run(tf.global_variables_initializer())
-    results = {'initial/' + v.op.name: session.run(v) for v in variables if v not in trained}
-    for variable in variables:
-        _set(session, variable, _VALUES)
+    results = session.run({'initial/' + v.op.name: v for v in variables if not any(v is one for one in trained)})
+    _set(session, [(variable, _random(variable)) for variable in variables if _leaf(variable) in _VALUES])
     if built.training is not None:
         results['evaluation/outputs'] = session.run(step['outputs'], _feed(built, 0, False))
     for number in range(STEPS):
         values = session.run(step, _feed(built, number, True))
         results.update({f'step_{number}/{key}': value for key, value in values.items() if key != 'updates'})
-        for variable in trained:
-            gradient = values.get('gradient/' + variable.op.name, 0.0)
-            _set(session, variable, session.run(variable) - _LEARNING_RATE * gradient)
-    results.update({'final/' + v.op.name: session.run(v) for v in variables})
+        _set(session, [(variable, value - _LEARNING_RATE * values.get('gradient/' + variable.op.name, 0.0))
+                       for variable, value in zip(trained, session.run(trained))])
+    results.update(session.run({'final/' + v.op.name: v for v in variables}))
     return results
 
 
@@ -145,16 +143,21 @@ def _feed(built, number, training):
     return feed
 
 
-def _set(session, variable, value):
-    """Gives a variable a value, or numbers in the range that `value` has for its name."""
-    if isinstance(value, dict):
-        parts = variable.op.name.split('/')
-        leaf = parts[-2] if parts[-1].startswith('part_') else parts[-1]
-        if leaf not in value:
-            return
-        low, high = value[leaf]
-        value = _numbers(variable.op.name, variable.shape.as_list(), low, high)
-    session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+def _set(session, pairs):
+    """Gives variables values, in one run."""
+    initializers = [variable.initializer for variable, _ in pairs]
+    session.run(initializers, {op.inputs[1]: value for op, (_, value) in zip(initializers, pairs)})
+
+
+def _leaf(variable):
+    """The last part of a variable's name, without the number of its part."""
+    parts = variable.op.name.split('/')
+    return parts[-2] if parts[-1].startswith('part_') else parts[-1]
+
+
+def _random(variable):
+    """Numbers in the range that `_VALUES` has for the name of a variable."""
+    return _numbers(variable.op.name, variable.shape.as_list(), *_VALUES[_leaf(variable)])
 
 
 def _numbers(name, shape, low=-1.0, high=1.0):
