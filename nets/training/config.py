@@ -217,6 +217,8 @@ class RunConfig:
         max_number_of_steps: The step to stop at, counted from step 0 of the run in `train_dir`; None: never.
         max_number_of_epochs: The same in passes over the data set, may be a fraction; only one of the two.
         gradient_accumulation: Micro-batches whose gradients are averaged in a step; `data.batch_size` counts all.
+        recompute: Which activations the backward pass computes again, in place of keeping them: `none`, or those within
+            each `unit` or `block` of the network.
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
         save_summaries_secs: Seconds between two TensorBoard summaries.
         summarize_images: Images of a batch in each of them, as the network sees them; 0 for none.
@@ -250,6 +252,7 @@ class RunConfig:
     max_number_of_steps: int | None = None
     max_number_of_epochs: float | None = None
     gradient_accumulation: int = 1
+    recompute: str = 'none'
     log_every_n_steps: int = 10
     save_summaries_secs: float = 600
     summarize_images: int = 0
@@ -268,6 +271,7 @@ class RunConfig:
         _above_0(self, 'max_number_of_epochs', 'clip_gradient_norm')
         _one_of(self, 'mixed_precision', (None, 'float16', 'bfloat16'))
         _one_of(self, 'nan_policy', ('stop', 'skip'))
+        _one_of(self, 'recompute', ('none', 'unit', 'block'))
         if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
             raise ValueError('Give max_number_of_steps or max_number_of_epochs, not both; got '
                              f'{self.max_number_of_steps} and {self.max_number_of_epochs}.')

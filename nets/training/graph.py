@@ -5,6 +5,7 @@ import math
 
 import tensorflow.compat.v1 as tf
 
+from nets import recompute
 from nets.checkpoints import restore
 from nets.training import (
     accumulation,
@@ -132,7 +133,7 @@ def _gradients(config, optimizer, loss):
     """Dense gradients, and their variables."""
     tune = config.fine_tune
     variables = freezing.trainable_variables(tf.trainable_variables(), tune.trainable_scopes, tune.freeze)
-    pairs = optimizer.compute_gradients(loss, variables)
+    pairs = recompute.compute_gradients(optimizer, loss, variables, config.recompute)
     pairs = [(tf.convert_to_tensor(gradient), variable) for gradient, variable in pairs if gradient is not None]
     return [list(column) for column in zip(*pairs, strict=True)]
 
