@@ -5,6 +5,7 @@ process. Exit codes: 0 done, 1 failed (one line says why) unless the error has a
 128 + N ended by signal N.
 """
 
+import argparse
 import collections
 import contextlib
 import dataclasses
@@ -31,12 +32,25 @@ class _FloatsParser(flags.ListParser):
         return [float(text) for text in super().parse(argument)]
 
 
+class _IntegersParser(flags.ListParser):
+    """Whole numbers, separated by commas."""
+
+    def parse(self, argument):
+        return [int(text) for text in super().parse(argument)]
+
+
+def _define_integers(name, default, help, flag_values):
+    flags.DEFINE(_IntegersParser(), name, default, help, flag_values, flags.CsvListSerializer(','))
+
+
 def _define_floats(name, default, help, flag_values):
     flags.DEFINE(_FloatsParser(), name, default, help, flag_values, flags.CsvListSerializer(','))
 
 
 _DEFINE = {'string': flags.DEFINE_string, 'integer': flags.DEFINE_integer, 'float': flags.DEFINE_float,
-           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list, 'floats': _define_floats}
+           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list, 'floats': _define_floats,
+           'integers': _define_integers}
+_LISTS = ('list', 'floats', 'integers')
 
 
 def run(argv, defaults, table, unsupported, usage, action, fill_in=None):
@@ -71,11 +85,79 @@ def run(argv, defaults, table, unsupported, usage, action, fill_in=None):
     return guarded(program, values.traceback, lambda: action(_configuration(values, defaults, table, fill_in)))
 
 
+def add_flags(parser, defaults, table, bool_values=True):
+    """Adds the flags of a table to an `argparse` parser, which hands them on to absl's own.
+
+    Args:
+        parser: The parser.
+        defaults: A configuration, whose values are the defaults of the flags.
+        table: List of `Flag`.
+        bool_values: Whether bools may be written `--flag=false` as well as `--noflag`. A parser that has arguments
+            without names would take those for values.
+    """
+    for flag in table:
+        default = _get(defaults, flag.target)
+        shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
+        help_ = flag.help.replace('%', '%%') + ('' if shown in (None, '') else f' ({shown})'.lower()
+                                                if flag.kind == 'bool' else f' ({shown})')
+        kind = {'metavar': flag.kind.upper()}
+        if flag.kind == 'bool':
+            kind = dict(kind, nargs='?') if bool_values else {'action': 'store_const'}
+            kind['const'] = 'true'
+        parser.add_argument(f'--{flag.name}', dest=f'flag_{flag.name}', help=help_, **kind)
+        if flag.kind == 'bool':
+            parser.add_argument(f'--no{flag.name}', dest=f'flag_{flag.name}', action='store_const', const='false',
+                                help=argparse.SUPPRESS)
+
+
+def parse_flags(arguments, defaults, table, fill_in=None):
+    """The configuration that the arguments of `add_flags` ask for.
+
+    Args:
+        arguments: What the parser returned.
+        defaults, table: As of `add_flags`.
+        fill_in: See `run`.
+
+    Returns:
+        A configuration.
+
+    Raises:
+        UsageError: A value is of another kind.
+        ValueError: A value is out of range.
+    """
+    values = _define(defaults, table, ())
+    try:
+        values(['nets', *given_flags(arguments, table)])
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
+    return _configuration(values, defaults, table, fill_in)
+
+
+def given_flags(arguments, table):
+    """Those of the arguments of `add_flags` that were given, as a list of texts `--name=value`."""
+    given = [(flag.name, getattr(arguments, f'flag_{flag.name}')) for flag in table]
+    return [f'--{name}={value}' for name, value in given if value is not None]
+
+
+class UsageError(ValueError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
 def add_rename_argument(parser):
     """Adds `--rename`, which may be given repeatedly."""
     parser.add_argument('--rename', action='append', default=[], metavar='OLD=NEW',
                         help='scope of the checkpoint and what it is called in the network, such as '
                         'tower_0/resnet_v1_50=resnet_v1_50; an empty NEW takes OLD away; may be given repeatedly')
+
+
+def add_output_arguments(parser, default=False):
+    """Adds `--json` and `--traceback`, with the value that they have unless they are given."""
+    parser.add_argument('--json', action='store_true', default=default,
+                        help='print the results as one line of JSON at the end')
+    parser.add_argument('--traceback', action='store_true', default=default,
+                        help='show where in the program an error arose')
 
 
 def prefer_onednn():
@@ -98,7 +180,9 @@ def load_tensorflow():
 @contextlib.contextmanager
 def _quiet():
     """Holds back what is written to the error stream; an error shows it after all."""
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    # Nothing that is not fatal: errors are raised as well, and what is left is noise, such as libjpeg's of images that
+    # are skipped.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
@@ -162,7 +246,7 @@ def _check_usage(rest, values, unsupported):
 
 def _configuration(values, defaults, table, fill_in=None):
     """The configuration that the flags ask for; raises a ValueError for values out of range."""
-    targets = {flag.target: tuple(values[flag.name].value or ()) if flag.kind in ('list', 'floats') else
+    targets = {flag.target: tuple(values[flag.name].value or ()) if flag.kind in _LISTS else
                values[flag.name].value for flag in table}
     if fill_in:
         given = {flag.target: targets[flag.target] for flag in table if values[flag.name].present}
@@ -188,6 +272,15 @@ def guarded(program, show_traceback, call):
             traceback.print_exc()
         print(f'{program}: error: {error}', file=sys.stderr)
         return getattr(error, 'exit_code', 1)
+
+
+def has(config, target):
+    """Whether a configuration has a dotted field."""
+    try:
+        _get(config, target)
+    except AttributeError:
+        return False
+    return True
 
 
 def _get(config, target):

@@ -17,6 +17,7 @@ COMMANDS = {
     'convert': 'weights of Keras, torchvision and timm into checkpoints, and back',
     'extract': 'features of images into a file',
     'predict': 'the likeliest classes of images, and where the network sees them',
+    'segment': 'a class for every pixel: training, evaluation and prediction',
     'records': 'images into TFRecord files, and the verification of such files',
     'export': 'a network as SavedModel, frozen graph, ONNX or TensorFlow Lite',
 }
@@ -62,6 +63,5 @@ def _parser(called):
         one = commands.add_parser(command, help=summary, description=module and module.DESCRIPTION)
         if module:
             module.add_arguments(one)
-        one.add_argument('--json', action='store_true', help='print the results as one line of JSON at the end')
-        one.add_argument('--traceback', action='store_true', help='show where in the program an error arose')
+        common.add_output_arguments(one)
     return parser

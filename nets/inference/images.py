@@ -191,8 +191,30 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
     for key, value in (('batch_size', batch_size), ('num_parallel_calls', num_parallel_calls)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f'{key} must be a whole number from 1; got {value!r}.')
+    yield from _batches(source, preprocess, lambda: tf.zeros([size, size, 3]), batch_size, start, num_parallel_calls)
+
+
+def decoded(source, num_parallel_calls=2):
+    """Decodes images of any size in the background, while the caller works on earlier ones.
+
+    Args:
+        source, num_parallel_calls: see `batches`.
+
+    Yields:
+        A triple after the other: name, image, uint8 `[height, width, 3]`, or None where it is corrupt, and the reason
+        for that, or None.
+
+    Raises:
+        ValueError: If a TFRecord file is damaged.
+    """
+    for batch in _batches(source, lambda image: image, lambda: tf.zeros([1, 1, 3], tf.uint8), 1, 0, num_parallel_calls):
+        yield batch.names[0], None if batch.corrupt else batch.images[0], batch.corrupt.get(0)
+
+
+def _batches(source, preprocess, blank_image, batch_size, start, num_parallel_calls):
+    """`batches`, with a function that makes a blank image."""
     with tf.Graph().as_default() as graph, tf.device('/cpu:0'):
-        loaded, feed = _load(source, start, preprocess, size, num_parallel_calls)
+        loaded, feed = _load(source, start, preprocess, blank_image, num_parallel_calls)
         iterator = tf.data.make_initializable_iterator(loaded.batch(batch_size).prefetch(_PREFETCH))
         following = iterator.get_next()
     # Entered, a session would be the default one of the caller between two batches.
@@ -213,7 +235,7 @@ def batches(source, preprocess, size, batch_size, start=0, num_parallel_calls=4)
 
 
 @tf.autograph.experimental.do_not_convert
-def _load(source, start, preprocess, size, num_parallel_calls):
+def _load(source, start, preprocess, blank_image, num_parallel_calls):
     """The stream of images, and what to feed; a blank one that is not `sound` is in the place of each corrupt one.
 
     An op that fails ends its stream. So each image is decoded in a stream of its own that drops errors, and what takes
@@ -225,7 +247,7 @@ def _load(source, start, preprocess, size, num_parallel_calls):
         return {'name': example['name'], 'image': image, 'sound': True, 'encoded': ''}
 
     def blank(example):
-        return {'name': example['name'], 'image': tf.zeros([size, size, 3]), 'sound': False,
+        return {'name': example['name'], 'image': blank_image(), 'sound': False,
                 'encoded': example['encoded']}
 
     def one(example):
