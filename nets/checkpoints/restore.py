@@ -149,7 +149,7 @@ def in_scope(name, scope):
 def _saver(restored):
     """The saver of these variables under these names, one for each graph."""
     graph = tf.get_default_graph()
-    savers = graph._nets_savers = getattr(graph, '_nets_savers', {})
+    savers = graph.nets_savers = getattr(graph, 'nets_savers', {})
     key = tuple((name, id(variable)) for name, variable in restored.items())
     if key not in savers:
         # With the variables, so that no other ones get their ids.

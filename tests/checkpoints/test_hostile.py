@@ -25,7 +25,7 @@ import tensorflow.compat.v1 as tf
 from keras_reference import write_legacy
 from optional import torch
 
-from nets.checkpoints import formats, restore
+from nets.checkpoints import formats, hdf5_heaps, hdf5_trial, restore
 from nets.checkpoints.writers import keras_file
 
 RIGHT, WRONG, ERROR, OTHER, CRASH = range(5)  # how a trial ends
@@ -67,8 +67,14 @@ def _write(kind, path):
                 archive.writestr('config.json', '{}')
 
 
+@pytest.fixture
+def no_trial(monkeypatch):
+    """For many readings; what the other process is for is tested by itself."""
+    monkeypatch.setattr(hdf5_trial, 'check', lambda path: None)
+
+
 @pytest.fixture(params=[*TF_FILES, *SUMMED, 'old torch', 'safetensors', 'h5', 'weights.h5'])
-def damaged(request, tmp_path):
+def damaged(request, tmp_path, no_trial):
     """What kind of file it is, the path to open, and the path of the file to damage."""
     kind, path = request.param, str(tmp_path / 'model.ckpt-5')
     if kind not in TF_FILES:
@@ -175,7 +181,7 @@ def test_files_cut_off_anywhere_are_told(damaged):
     assert set(outcomes) == {ERROR}, outcomes
 
 
-def test_damage_to_the_heap_of_texts_in_hdf5_does_not_hang_the_library(tmp_path):
+def test_damage_to_the_heap_of_texts_in_hdf5_does_not_hang_the_library(tmp_path, no_trial):
     path = str(tmp_path / 'a.weights.h5')
     _write('weights.h5', path)
     with open(path, 'rb') as file:
@@ -189,6 +195,32 @@ def test_damage_to_the_heap_of_texts_in_hdf5_does_not_hang_the_library(tmp_path)
     outcomes = _outcomes(path, path, flips, _values(path))
     assert set(outcomes) <= {RIGHT, WRONG, ERROR}, outcomes  # a name may be another one
     assert len(outcomes[ERROR]) > 40
+
+
+def test_what_crashes_or_hangs_the_hdf5_library_ends_another_process(tmp_path, monkeypatch):
+    path = str(tmp_path / 'a.weights.h5')
+    _write('weights.h5', path)
+    hdf5_trial.check(path)
+    with open(path, 'rb') as file:
+        content = bytearray(file.read())
+    # The type of the attribute `name`: a sequence of variable length, of the kind 1, a text.
+    kind = content.index(b'name\0\0\0\0\x19\x01') + 9
+    content[kind] ^= 8
+    with open(path, 'wb') as file:
+        file.write(content)
+    with pytest.raises(ValueError, match=f'{path} cannot be read; it is damaged such that .* ever .SIGSEGV.'):
+        formats.open_weights(path)
+    content[kind] ^= 8
+    content[content.index(b'GCOL') + 25] ^= 4  # 1024 more in the size of the first text
+    with open(path, 'wb') as file:
+        file.write(content)
+    with pytest.raises(ValueError, match='the heap of texts at byte'):
+        hdf5_heaps.check_file(path)
+    monkeypatch.setattr(hdf5_trial, 'CPU_SECONDS', 1)
+    monkeypatch.setattr(hdf5_trial, '_CODE', hdf5_trial._CODE.replace(
+        'hdf5_trial.run', 'from nets.checkpoints import hdf5_heaps; hdf5_heaps.check_file = len; hdf5_trial.run'))
+    with pytest.raises(ValueError, match='ever .SIG(XCPU|KILL).'):
+        hdf5_trial.check(path)
 
 
 @pytest.mark.parametrize('version', ['V1', 'V2'])

@@ -8,7 +8,7 @@ import re
 import tempfile
 import zipfile
 
-from nets.checkpoints import hdf5_heaps, keras_h5
+from nets.checkpoints import hdf5_heaps, hdf5_trial, keras_h5
 from nets.checkpoints.readers import base
 
 WEIGHTS_IN_ZIP = 'model.weights.h5'
@@ -31,14 +31,9 @@ def open_hdf5(path):
     Raises:
         ValueError: The file is damaged or incomplete, or not Keras'.
     """
-    arrays = keras_h5.read(path)
-    import h5py
-    try:
-        with h5py.File(path, 'r') as file:
-            return base.Arrays('Keras weights.h5' if 'layers' in file else 'Keras HDF5', path, arrays,
-                               **_optimizer(file))
-    except _ERRORS as error:
-        raise base.damaged(path, 'Keras HDF5', error) from error
+    if _has_names_in_attributes(path):
+        hdf5_trial.check(path)
+    return _read_hdf5(path)
 
 
 def open_zip(path):
@@ -53,6 +48,37 @@ def open_zip(path):
     Raises:
         ValueError: The file is damaged or incomplete, or its layers have no names.
     """
+    hdf5_trial.check(path)
+    return _read_zip(path)
+
+
+def read(path):
+    """Opens a file of either kind as it is, which may crash the process."""
+    return (_read_zip if zipfile.is_zipfile(path) else _read_hdf5)(path)
+
+
+def _has_names_in_attributes(path):
+    """Whether it is a file of Keras 3. In those before, attributes are not read."""
+    import h5py
+    try:
+        with h5py.File(path, 'r') as file:
+            return 'layers' in file
+    except _ERRORS:
+        return False
+
+
+def _read_hdf5(path):
+    arrays = keras_h5.read(path)
+    import h5py
+    try:
+        with h5py.File(path, 'r') as file:
+            return base.Arrays('Keras weights.h5' if 'layers' in file else 'Keras HDF5', path, arrays,
+                               **_optimizer(file))
+    except _ERRORS as error:
+        raise base.damaged(path, 'Keras HDF5', error) from error
+
+
+def _read_zip(path):
     import h5py
     try:
         with zipfile.ZipFile(path) as archive:
