@@ -51,13 +51,14 @@ def validate(config, evaluate, checkpoint_path, step):
     record = {'step': step, **{key: summary[key] for key in (*config.scores, 'loss')}}
     log = os.path.join(config.train_dir, LOG_NAME)
     files.rewind_json_lines(log, step - 1)
-    files.append_json_line(log, record)
     best = read_best(config.train_dir)
-    is_best = best is None or record[score] > best[score] or best['step'] > step
+    is_best = best is None or record[score] > best[score] or best['step'] >= step
     logger.info('step %d: %s %.4f on %s%s', step, name, record[score], config.eval_split_name,
                 ', the best so far' if is_best else f' (best: {best[score]:.4f} at step {best["step"]})')
     if is_best:
         _keep(config.train_dir, checkpoint_path, record)
+    # Last, as a run that is killed evaluates again what is not in the log.
+    files.append_json_line(log, record)
     return summary
 
 
