@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import nets_factory, resnet
-from nets.checkpoints import built, origins
+from nets.checkpoints import origins, tables
 from nets.checkpoints.writers import checkpoint
 
 _BOTTLENECK = {'depths': (8, 16), 'root_multiplier': 1 / 8, 'num_units': (1, 2)}
@@ -33,15 +33,14 @@ def register(monkeypatch):
 def random_variables(network, num_classes=5, seed=0):
     """Random values for all variables of a network, by full name, such that activations stay of order one."""
     rng = np.random.default_rng(seed)
-    with built.network(network, num_classes) as graph:
-        shapes = {f'{graph.scope}/{name}': variable.shape.as_list() for name, variable in graph.variables.items()}
 
     def draw(name, shape):
         if name.endswith(('variance', 'gamma')):
             return rng.uniform(0.5, 1.5, shape)
         return rng.normal(0, np.sqrt(1 / np.prod(shape[:-1])) if len(shape) == 4 else 0.2, shape)
 
-    return {name: draw(name, shape).astype(np.float32) for name, shape in shapes.items()}
+    return {name: draw(name, shape).astype(np.float32)
+            for name, shape in tables.variables(network, num_classes).items()}
 
 
 def write_checkpoint(prefix, network, **kwargs):

@@ -32,10 +32,12 @@ def write_checkpoint(directory, num_classes=NUM_CLASSES, seed=0, name=NAME, fact
     rng = np.random.RandomState(seed)
     with tf.Graph().as_default(), tf.Session() as session:
         nets_factory.get_network_fn(name, num_classes)(tf.placeholder(tf.float32, [None, SIZE, SIZE, 3]))
+        values = {}
         for variable in tf.global_variables():
             shape = variable.shape.as_list()
             value = rng.uniform(0.5, 1.5, shape) if 'variance' in variable.op.name else rng.normal(0, 0.5, shape)
-            session.run(variable.initializer, {variable.initializer.inputs[1]: value * factor})
+            values[variable.initializer.inputs[1]] = value * factor
+        session.run(tf.global_variables_initializer(), values)
         return tf.train.Saver().save(session, os.path.join(str(directory), 'model.ckpt'), write_meta_graph=False)
 
 

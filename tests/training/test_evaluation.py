@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 
+import golden
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -59,8 +60,8 @@ def _one_at_a_time(images, checkpoint, ending=''):
         preprocess = preprocessing.get_preprocessing('digits', False)
         image = preprocess(tf.image.decode_png(encoded, channels=3), 17, 17)
         logits, _ = nets_factory.get_network_fn('tiny', 3)(image[tf.newaxis])
-        for variable in tf.model_variables():
-            variable.load(reader.get_tensor(variable.op.name + ending), session)
+        golden.assign(session, [(variable, reader.get_tensor(variable.op.name + ending))
+                                for variable in tf.model_variables()])
         iterator = tf.data.make_initializable_iterator(dataset.examples())
         following = iterator.get_next()
         session.run(iterator.initializer)
