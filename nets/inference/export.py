@@ -75,6 +75,9 @@ def export(network, checkpoint, path, file_format=None, end_points=None, num_cla
             _remove(temporary)
         error, details = check(temporary, folded, plain)
         _publish(temporary, path)
+    except (OSError, tf.errors.OpError) as reason:  # such as a full disk
+        text = getattr(reason, 'strerror', None) or getattr(reason, 'message', None) or reason
+        raise ValueError(f'{path} cannot be written to: {text}.') from reason
     finally:
         _remove(temporary)
     error = max(errors + [error])

@@ -52,10 +52,14 @@ def extract(network, checkpoint, images_spec, output, overwrite=False, **options
         if partial.num_resumed:
             logger.info('Going on after %d of %d images.', partial.num_resumed, len(source))
         begun_at = time.monotonic()
-        _fill(partial, extractor, source)
-        seconds = time.monotonic() - begun_at
-        _check(partial, source, images_spec)
-        partial.finish(write)
+        try:
+            _fill(partial, extractor, source)
+            seconds = time.monotonic() - begun_at
+            _check(partial, source, images_spec)
+            partial.finish(write)
+        except OSError as error:  # such as a full disk
+            raise ValueError(f'{output} cannot be written to: {error.strerror or error}. The rows so far are kept; the '
+                             'same call goes on with them.') from error
     return {
         'output': output,
         'num_images': partial.num_images,

@@ -1,5 +1,6 @@
 """The command `nets extract`: killed at random points, in little memory, and with hostile input."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -169,6 +170,22 @@ def test_corrupt_images_are_listed_and_the_rest_is_written(run, checkpoint, tmp_
     code, _, error = run(arguments_of(checkpoint, tmp_path / 'images', tmp_path / 'two.h5', '--skip_corrupt'))
     assert code == 0
     assert paths[2] in error
+
+
+def test_a_full_disk_is_told_and_the_rows_so_far_are_kept(run, checkpoint, tmp_path, monkeypatch):
+    tiny.write_images(tmp_path / 'images', 2)
+    arguments = arguments_of(checkpoint, tmp_path / 'images', tmp_path / 'f.npy')
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume.Partial, 'finish', full)
+        code, _, error = run(arguments)
+    assert code == 1
+    assert 'f.npy cannot be written to: No space left on device. The rows so far are kept' in error
+    assert run(arguments)[0] == 0
+    assert np.load(tmp_path / 'f.npy').shape[0] == 2
 
 
 def test_only_corrupt_images_are_an_error_and_leave_nothing(run, checkpoint, tmp_path):

@@ -1,5 +1,6 @@
 """Every export computes what the network computes, where its users run it; one that does not leaves no file."""
 
+import errno
 import json
 import os
 import subprocess
@@ -108,6 +109,20 @@ def test_an_export_that_computes_something_else_leaves_no_file(module, file_form
     monkeypatch.setattr(module, 'write', damaging)
     with pytest.raises(ValueError, match='differs from the network by .* nothing was written'):
         exported(tmp_path, prefix, file_format)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_told_with_the_path_and_leaves_no_file(monkeypatch, tmp_path, saved):
+    register(monkeypatch, 'resnet_v1_18')
+
+    def full(folded, path, preset):
+        with open(path, 'wb') as file:
+            file.write(b'x')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(frozen_graph, 'write', full)
+    with pytest.raises(ValueError, match='cannot be written to: No space left on device'):
+        exported(tmp_path, saved('resnet_v1_18')[0], 'frozen_graph')
     assert os.listdir(tmp_path) == []
 
 
