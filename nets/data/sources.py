@@ -150,7 +150,7 @@ def in_memory(source):
         source: `Source`.
 
     Returns:
-        A `Source` that holds all encoded images in memory.
+        A `Source` that holds all examples in memory.
 
     Raises:
         ValueError: If an example cannot be read.
@@ -163,7 +163,9 @@ def in_memory(source):
                 examples.append(session.run(example))
         except tf.errors.OutOfRangeError:
             pass
-    return from_table(*([one[key] for one in examples] for key in ('name', 'label', 'encoded')))
+    return from_columns({key: np.array([one[key] for one in examples],
+                                       object if tensor.dtype == tf.string else np.int64)
+                         for key, tensor in example.items()}, dict)
 
 
 def _lookup(rows, types):

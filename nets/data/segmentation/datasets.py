@@ -121,6 +121,8 @@ def get_dataset(name, split_name, dataset_dir=None, file_pattern=None, num_class
     if class_names is None and num_classes is None:
         raise ValueError(f'The classes of {dataset_dir!r} are not known. Write their names to a file '
                          f'{records.LABELS_FILENAME} in it, a line ID:NAME for each, or give num_classes.')
+    if num_classes is not None and not 1 <= num_classes <= _WIDE_IGNORE_LABEL:
+        raise ValueError(f'num_classes must be from 1 to {_WIDE_IGNORE_LABEL}; got {num_classes}.')
     if class_names is None:
         class_names = tuple(str(number) for number in range(num_classes))
     if num_classes not in (None, len(class_names)):

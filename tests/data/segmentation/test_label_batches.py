@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 import re
@@ -7,7 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from nets.data import pipeline
+from nets.data import pipeline, sources
 from nets.data.segmentation import datasets, label_images
 
 NAMES = [f'train/{letter}.jpg' for letter in 'abcde']
@@ -36,6 +37,14 @@ def test_training_goes_on_from_any_position_whatever_the_threads(dataset, collec
     assert_equal(collect(make_label_batches(dataset, True, share=share, skip_corrupt=[]), 4), undisturbed[3:])
     other = collect(make_label_batches(dataset, True, share=pipeline.Share(1)), 7)
     assert not np.array_equal(other[0]['image'], undisturbed[0]['image'])
+
+
+def test_examples_held_in_memory_give_the_same_batches(dataset, collect, make_label_batches):
+    held = dataclasses.replace(dataset, source=sources.in_memory(dataset.source))
+    expected = collect(make_label_batches(dataset, False, size=(24, 26)))
+    for example in collect(dataset.examples()):
+        os.remove(example['label_file'])
+    assert_equal(collect(make_label_batches(held, False, size=(24, 26))), expected)
 
 
 def test_workers_share_each_global_batch(dataset, collect, make_label_batches):

@@ -114,6 +114,7 @@ def test_voc_folders_that_are_not_as_they_should_be(change, split, words, write_
 @pytest.mark.parametrize(('arguments', 'words'), [
     ({'name': 'coco'}, "must be one of shapes, voc, tfrecords; got 'coco'"),
     ({'dataset_dir': None}, 'must be the folder with the photographs .*got None'),
+    ({'num_classes': 0}, 'num_classes must be from 1 to 65535; got 0'), ({'num_classes': 65536}, 'got 65536'),
     ({'num_classes': 5}, 'num_classes must be the number of the classes that .* names, 4; got 5'),
     ({'ignore_label': 65536}, 'ignore_label must be from 0 to 65535; got 65536'),
     ({'ignore_label': -1}, 'got -1'),
