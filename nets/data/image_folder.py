@@ -1,7 +1,10 @@
 """Lists a folder of images that has one directory per class, and splits it where it is not split already."""
 
 import hashlib
+import logging
 import os
+
+logger = logging.getLogger(__name__)
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png')
 HELD_OUT_FRACTION = 0.2
@@ -123,6 +126,10 @@ def _list_classes(folder):
     if empty:
         raise ValueError(f'{folder!r} must hold {_LAYOUT}; there are no such images in {", ".join(empty)}. '
                          'Add images or remove these folders.')
+    stray = _list_images(folder)
+    if stray:
+        logger.warning('%d images in %r are in no folder of a class and are left out, such as %r.', len(stray), folder,
+                       os.path.basename(stray[0]))
     return classes
 
 

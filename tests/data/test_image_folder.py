@@ -63,6 +63,13 @@ def test_images_by_extension_without_hidden_files(write_folder):
     assert set(found) == wanted
 
 
+def test_images_outside_of_the_classes_are_told(write_folder, caplog):
+    folder = write_folder({'cat/1.jpg': b'', 'cat/2.jpg': b'', 'loose.png': b''})
+    load_names(folder, 'train')
+    assert f"1 images in {str(folder)!r} are in no folder of a class" in caplog.text
+    assert "such as 'loose.png'" in caplog.text
+
+
 @pytest.mark.parametrize(('train', 'held_out'), [('train', 'val'), ('training', 'test'),
                                                    ('train', 'validation')])
 def test_given_split_folders_are_used(train, held_out, write_folder):
