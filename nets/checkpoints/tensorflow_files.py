@@ -45,6 +45,10 @@ def find_checkpoint(path):
         ValueError: Nothing is there, or several are and none is named as the newest, or it is a file of others.
     """
     path = str(path)
+    try:
+        path.encode('utf-8')
+    except UnicodeEncodeError:
+        raise ValueError('The path {!a} is no text in UTF-8, which TensorFlow needs; rename it.'.format(path)) from None
     if tf.gfile.IsDirectory(path):
         return _newest_in(path)
     prefix = prefix_of(path)

@@ -33,6 +33,8 @@ def main(argv=None):
         The exit code.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if hasattr(sys.stdout, 'reconfigure'):
+        sys.stdout.reconfigure(errors='surrogateescape')  # names of files that are no UTF-8
     try:
         arguments = _parser(argv[0] if argv and argv[0] in COMMANDS else None).parse_args(argv)
     except SystemExit as exit_:

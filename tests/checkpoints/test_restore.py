@@ -254,6 +254,11 @@ def test_what_is_no_checkpoint_is_said_with_its_path(tmp_path, kind, message):
     assert str(tmp_path) in str(error.value)
 
 
+def test_a_path_that_tensorflow_cannot_take_is_told():
+    with pytest.raises(ValueError, match='is no text in UTF-8, which TensorFlow needs'):
+        restore.find_checkpoint(os.fsdecode(b'/tmp/\xff.ckpt'))
+
+
 @pytest.mark.parametrize(('head', 'kind'), [
     (b'\x89HDF\r\n\x1a\n\0', 'Keras'), (b'PK\x03\x04\0', 'torch'), (b'\x80\x02\x8a\x0a', 'torch'),
     (b'\x40\x02\0\0\0\0\0\0{"', 'safetensors')])

@@ -1,7 +1,9 @@
 """`nets inspect`: what it prints, and its exit codes."""
 
+import io
 import json
 import os
+import sys
 
 import golden
 import numpy as np
@@ -58,3 +60,13 @@ def test_what_cannot_be_is_one_line(arguments, message, capsys):
     assert error.startswith('nets inspect: error: ')
     assert message in error
     assert error.count('\n') == 1
+
+
+def test_names_of_files_that_are_no_utf_8_are_printed_as_they_are(tmp_path, monkeypatch):
+    path = os.fsencode(tmp_path / 'a') + b'\xff.npz'
+    with open(path, 'wb') as file:
+        np.savez(file, **{'bn/moving_variance': np.float32([1])})
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(printed, 'utf-8', write_through=True))
+    assert main.main(['inspect', os.fsdecode(path)]) == 0
+    assert path + b': npz' in printed.getvalue()
