@@ -18,6 +18,8 @@ from narrow_rows import narrow
 
 from nets import convolution, layers, resnet
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 ROOT = golden.FOLDER.rsplit('tests', 1)[0]
 TF1 = tf.__version__.startswith('1.')
 

@@ -11,6 +11,8 @@ from goldens import fill
 
 from nets import resnet_utils
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 
 def cases(key):
     for folder in (golden.FOLDER, golden.LATER):

@@ -8,6 +8,8 @@ from goldens import fill
 
 from nets import nets_factory, resnet_v1_beta
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 
 @pytest.mark.parametrize('case', [pytest.param(case, id=case['name']) for case in fill.load_cases('deeplab')])
 def test_variables_and_end_points_equal_tensorflow_1(case, sessions):

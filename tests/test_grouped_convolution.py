@@ -17,6 +17,8 @@ from goldens import fill
 
 from nets import convolution, layers, resnet, resnet_utils
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 
 def both_forms(images, **kwargs):
     """The bare layer in both forms, with shared variables."""

@@ -13,6 +13,8 @@ from goldens import fill
 from nets import nets_factory, resnet
 from nets.checkpoints import nvidia_names
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 SIZES = [tuple(size) for size in fill.load('nvidia')['sizes']]
 # The largest difference to TensorFlow 1.15, over the root mean square of its tensor. TensorFlow 2.21 is off by up to
 # 3e-6, TensorFlow 1.15 by nothing.

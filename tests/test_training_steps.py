@@ -9,6 +9,8 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 from goldens import fill
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 CASES = {case['name']: case for case in fill.load_cases('training', golden.FOLDER)}
 CHECKPOINTS = {case['name']: case for case in fill.load_cases('checkpoints', golden.FOLDER)}
 LOSS_LIMIT = 1e-5

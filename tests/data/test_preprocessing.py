@@ -7,6 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from nets.data import images, preprocessing
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 PRESETS = sorted(preprocessing.PREPROCESSING)
 MEANS = np.array([123.68, 116.779, 103.939], np.float32)
 

@@ -11,6 +11,8 @@ from goldens import fill
 
 from nets import nets_factory
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 LIMIT = 1e-5
 
 

@@ -10,6 +10,8 @@ from golden import assign
 from nets import nets_factory
 from nets.checkpoints import keras_names
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 LIMIT = 1e-5
 # Even and odd, square and not; Keras takes no less than 32.
 SIZES = [(32, 32), (64, 64), (65, 65), (64, 81)]

@@ -16,6 +16,8 @@ from goldens import fill
 from nets import nets_factory, resnet
 from nets.checkpoints import torch_names
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 GOLDENS = fill.load('torch')
 CASES = {case['name']: case for case in GOLDENS['cases']}
 TRAINING = {case['name']: case for case in GOLDENS['training']}

@@ -12,6 +12,8 @@ from goldens import fill
 
 from nets import layers, resnet, resnet_network, resnext
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 # The largest difference to Keras in float64, over the root mean square of what Keras gives; 4e-6 was measured.
 LIMIT = 1e-5
 WIDTHS = (64, 128, 256, 512)

@@ -11,6 +11,8 @@ from batch_norm_runs import SLIM, Layers, run
 
 from nets import layers
 
+pytestmark = pytest.mark.usefixtures('optimised')  # see conftest.py
+
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'goldens')
 _IMPLEMENTATIONS = {'slim': SLIM, 'twins': Layers(layers.batch_norm, layers.conv2d)}
 # The largest difference, relative to the largest value of an array and at least to 1. Measured: 1.5e-6.
