@@ -68,6 +68,6 @@ def data_url(pixels):
 
 def _shrunk(pixels):
     """Pixels or labels of at most 240 in height and width, by leaving out rows and columns evenly."""
-    return pixels[tuple(np.linspace(0, size - 1, min(size, _SIDE)).round().astype(int) if max(pixels.shape[:2]) <= _SIDE
-                        else np.linspace(0, size - 1, max(1, size * _SIDE // max(pixels.shape[:2]))).round().astype(int)
-                        for size in pixels.shape[:2])]
+    scale = min(1, _SIDE / max(pixels.shape[:2]))
+    return pixels[np.ix_(*(np.linspace(0, size - 1, max(1, round(size * scale))).round().astype(int)
+                           for size in pixels.shape[:2]))]
