@@ -29,21 +29,26 @@ class Backward:
         """
         self._forward = forward
         self._readers = collections.OrderedDict()  # id of a part: the part, and pairs (operation, index of the input)
-        operations = in_order(operations, forward.levels)
-        forward.nesting.add(operations)
-        for operation in operations:
+        self._operations = in_order(operations, forward.levels)
+        forward.nesting.add(self._operations)
+        for operation in self._operations:
             for i, tensor in self._read(operation):
                 if not forward.is_fixed(tensor):
                     part = forward.part(tensor)
                     self._readers.setdefault(id(part), (part, []))[1].append((operation, i))
-        self._needs = settled(operations, self._needs_of)
+        self._needs = settled(self._operations, self._needs_of)
 
     def recompute(self):
         """Adds the second computation of all parts that can wait for gradients, and has the operations read it.
 
+        What is added to gradients, such as that of a regularization loss, is made to wait for them, too.
+
         Returns:
             Dict from the names of variables that are references, and not resources, to operations that read them again.
         """
+        for operation in self._operations:
+            if operation.type == 'AddN':
+                self._postpone(operation)
         reading = collections.defaultdict(list)
         for part, readers in self._readers.values():
             gates = self._gates(readers)
@@ -68,6 +73,24 @@ class Backward:
         waits_for = [needs[one.name] for one in before(operation) if one.name in needs]
         return _Needs(min([*lowest, *(one.lowest for one in waits_for)], default=math.inf),
                       max([*highest, *(one.highest for one in waits_for)], default=-1))
+
+    def _postpone(self, addition):
+        """Keeps the terms of a sum that could be there early from lying around until the last one comes.
+
+        The gradient of an L2 loss needs the weights alone: without this all of them, as large as the variables, are
+        computed before the backward pass begins.
+        """
+        terms = [tensor.op for tensor in addition.inputs if tensor.op.name in self._needs]
+        last = max((self._needs[one.name].highest for one in terms), default=-1)
+        gates = [one for one in terms if self._needs[one.name].highest == last]
+        for term in terms:
+            consumers = [consumer for tensor in term.outputs for consumer in tensor.consumers()]
+            if (self._needs[term.name].highest < last and consumers == [addition] and
+                    all(map(self._forward.nesting.outside, [term, *gates]))):
+                for i, tensor in self._read(term):
+                    with tf.name_scope(None), tf.control_dependencies(None), tf.device(term.device), \
+                            tf.control_dependencies(gates):
+                        set_input(term, i, tf.identity(tensor, f'{_SCOPE}/{tensor.op.name}/kept'))
 
     def _gates(self, readers):
         """What the second computation of a part waits for: gradients that come from higher levels.
