@@ -100,7 +100,7 @@ class Tiler:
             overlap: Pixels of the image around what a tile keeps; None for as many as the map depends on, which makes
                 the results those of the whole image. With fewer, what is near the edges of a tile sees zeros for some
                 of what it should see.
-            preprocess: Function of an array `[height, width, channels]` as it is in the image that returns float32 for
+            preprocess: Function of an array `[height, width, channels]` as it is in the image that returns numbers for
                 the network, each pixel by itself; None for the numbers as they are.
             approximate: Whether a field may be unbounded: what is pooled over the image is then pooled over a tile.
 
@@ -114,7 +114,7 @@ class Tiler:
         self._tile_sizes = tuple(tile_size) if isinstance(tile_size, (list, tuple)) else (tile_size, tile_size)
         if len(self._tile_sizes) != 2:
             raise ValueError(f'tile_size must be a number or a pair of height and width; got {tile_size!r}.')
-        self._preprocess = preprocess or (lambda pixels: pixels.astype(np.float32, copy=False))
+        self._preprocess = preprocess or (lambda pixels: pixels)
 
     def padded(self, size):
         """Height or width that an image is brought to, with zeros after preprocessing, at its bottom and right.
@@ -211,7 +211,7 @@ class Tiler:
         pixels = self._preprocess(image.read(slice(rows.start, rows.stop), slice(columns.start, columns.stop)))
         size = (rows.stop - rows.start, columns.stop - columns.start)
         missing = [(0, n - m) for n, m in zip(size, pixels.shape)]
-        values = np.asarray(self._run_fn(np.pad(pixels, [*missing, (0, 0)])[np.newaxis]))
+        values = np.asarray(self._run_fn(np.pad(pixels, [*missing, (0, 0)])[np.newaxis].astype(np.float32, copy=False)))
         expected = tuple(map(self._field.map_size, size))
         if values.ndim != 4 or values.shape[:3] != (1, *expected):
             raise ValueError(f'run_fn must return [1, {expected[0]}, {expected[1]}, depth] for a tile of {size[0]} x '
