@@ -106,7 +106,7 @@ def get_pyramid_fn(network, min_level=3, max_level=7, depth=256, is_training=Fal
     arg_scope = pyramid_arg_scope(weight_decay, batch_norm_decay, trains_batch_norm)
 
     def pyramid_fn(images, reuse=None):
-        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
+        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse, auxiliary_name_scope=False):
             _, end_points = backbone_fn(images, global_pool=False, store_non_strided_activations=True, **options)
             with tf.variable_scope(options['scope']) as sc, slim.arg_scope(arg_scope):
                 maps = {level: end_points['{}/block{}'.format(sc.name, number)] for level, number in blocks.items()

@@ -64,6 +64,8 @@ def deeplab_v2(features, num_classes, atrous_rates=None):
     Source: Chen et al. 2016 (arXiv:1606.00915), section 3.2, ASPP-L; the names are those of the Caffe model.
     """
     rates = _rates(atrous_rates, _V2_RATES, 8, features.output_stride)
+    if not rates:
+        raise ValueError('deeplab_v2 needs at least one atrous rate; got atrous_rates={!r}.'.format(atrous_rates))
     end_points = {scope: classify(features.net, num_classes, 3, rate, scope)
                   for scope, rate in zip(_v2_scopes(rates), rates)}
     net = end_points['logits/semantic'] = tf.add_n(list(end_points.values()), name='fc1_voc12')

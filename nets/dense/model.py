@@ -65,7 +65,7 @@ def get_network_fn(network, head, num_classes, output_stride=16, is_training=Fal
     arg_scope = head_arg_scope(weight_decay, head_decay, trains_batch_norm)
 
     def network_fn(images, reuse=None, dropout_seed=None):
-        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse) as outer:
+        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse, auxiliary_name_scope=False) as outer:
             net, end_points = backbone_fn(images, global_pool=False, output_stride=output_stride,
                                           multi_grid=multi_grid, **backbone_options)
 

@@ -144,6 +144,7 @@ def test_decoders_find_their_features_in_any_scope(network, output_stride, decod
     assert logits.shape.as_list() == [2, -(-66 // stride), -(-65 // stride), 3]
     assert fn.backbone_scope == 'backbone'
     assert all(v.op.name.startswith('outer/') for v in tf.global_variables())
+    assert logits.op.name == 'outer/logits/semantic/BiasAdd'
 
 
 @pytest.mark.parametrize(('head', 'kwargs'), [
@@ -219,6 +220,7 @@ def test_errors_say_what_is_allowed(arguments, message):
     ('deeplab_v3plus', {'decoder_output_stride': 16}, 'strides must be among 2, 4, 8 for resnet_v1_14'),
     ('fcn', {'stride': 16}, 'stride must be the output stride of the backbone, 8, or a half, a quarter, .*; got 16'),
     ('fcn', {'stride': 3}, 'stride must be the output stride of the backbone, 8, or a half'),
+    ('deeplab_v2', {'atrous_rates': ()}, 'deeplab_v2 needs at least one atrous rate'),
     ('deeplab_v2', {'output_stride': 32}, 'are no whole numbers at output stride 32; give atrous_rates')])
 def test_errors_of_what_only_the_network_knows(head, kwargs, message):
     with pytest.raises(ValueError, match=message):
