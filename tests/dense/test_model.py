@@ -116,6 +116,18 @@ def test_batch_norm_that_is_not_tuned_stands_still_and_dropout_drops():
     assert np.abs(dropping - inference).max() > 0.01 * np.abs(inference).max()
 
 
+def test_the_backbone_is_that_of_the_family():
+    _, end_points = network_fn('deeplab_v3', multi_grid=(2,))(tf.constant(images()))
+    backbone_fn = nets_factory.get_network_fn('resnet_v1_14', None)
+    same, other = (backbone_fn(tf.constant(images()), global_pool=False, output_stride=8, multi_grid=rates,
+                               reuse=True, **NARROW)[0] for rates in ((2,), None))
+    with tf.Session() as session:
+        fill(session)
+        features, same, other = session.run([end_points['resnet_v1_14/block4'], same, other])
+    assert np.array_equal(features, same)
+    assert not np.allclose(features, other)
+
+
 def test_decays_and_weight_decay():
     def decays():
         return {op.name.split('/')[0]: 1 - tf.get_static_value(op.inputs[1]) for op in tf.get_default_graph(
