@@ -260,6 +260,21 @@ def test_what_later_units_read_is_kept():
     assert {one.name for one in copies() if 'Tanh' in one.name} == {'recompute/Tanh_2'}
 
 
+def test_losses_within_units_are_recomputed_with_them():
+    inner = []
+
+    def unit(net, weights, training):
+        inner.append(tf.tanh(dense(net, weights)))
+        return tf.sin(dense(tf.exp(inner[-1]), weights))
+
+    weights, results, _ = chain(unit)
+    loss = tf.reduce_sum(results[-1]) + tf.reduce_sum(tf.square(inner[0])) + tf.reduce_sum(tf.sin(inner[1]))
+    watched = tf.reduce_mean(inner[1])  # of no loss: it stays what it is
+    assert_equal_gradients(tf.gradients(loss, weights), recompute.gradients(loss, weights, results))
+    assert {one.name for one in copies() if 'Tanh' in one.name} == {'recompute/Tanh', 'recompute/Tanh_1'}
+    assert watched.op.inputs[0] is inner[1]
+
+
 def test_gradients_of_gradients_are_equal():
     weights, results, _ = chain(lambda net, weights, training: tf.tanh(dense(tf.tanh(dense(net, weights)), weights)))
     slope, = recompute.gradients(results[-1], results[0], results)
@@ -324,17 +339,23 @@ def test_kept_tensors():
     for given in (end_points, 'net', None):
         kept = [tensor.name for tensor in recompute.kept_tensors(given)]
         assert kept == inputs + [end_points[name].name for name in names]
-    for every in ('block', 2, 3):
+    for every in ('block', 2, '3'):
         kept = [tensor.name for tensor in recompute.kept_tensors(every=every)]
         assert kept == inputs + [end_points[f'net/block{i}'].name for i in (1, 2, 3, 4)]
     assert recompute.kept_tensors(every=1) == recompute.kept_tensors(every='unit')
+
+
+def test_networks_without_units_are_left_alone():
+    loss, _ = classifier('resnet_v1_18', size=17)
+    tf.add_to_collection('other/_end_points', loss)
+    assert recompute.kept_tensors()
 
 
 def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match='The graph has no residual network'):
         recompute.kept_tensors()
     loss, end_points = classifier('resnet_v1_18', size=17)
-    for every in ('units', 0, True, None, 1.5):
+    for every in ('units', 0, '0', True, None, 1.5):
         with pytest.raises(ValueError, match="every must be 'unit', 'block' or a number"):
             recompute.kept_tensors(every=every)
     with pytest.raises(ValueError, match="no network of the scope 'nets'; it has net"):

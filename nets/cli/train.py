@@ -62,7 +62,7 @@ _LEARNING_FLAGS = [
          'Parts that a batch is divided into, one after the other; it takes less memory. (Not in slim.)'),
     Flag('recompute', 'string', 'recompute',
          'What the backward pass computes again in place of keeping it, to take less memory: none, or the activations '
-         'within each unit or block. (Not in slim.)'),
+         'within each unit, block or number of units. (Not in slim.)'),
     Flag('clip_gradient_norm', 'float', 'clip_gradient_norm',
          'The largest norm of all gradients together; by default any. (Not in slim.)'),
     Flag('batch_norm_decay', 'float', 'batch_norm_decay',

@@ -14,6 +14,6 @@ Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016 (arXi
 """
 
 from nets.recompute.gradients import Optimizer, compute_gradients, gradients
-from nets.recompute.kept import EVERY, kept_tensors
+from nets.recompute.kept import kept_tensors
 
-__all__ = ['EVERY', 'Optimizer', 'compute_gradients', 'gradients', 'kept_tensors']
+__all__ = ['Optimizer', 'compute_gradients', 'gradients', 'kept_tensors']

@@ -20,16 +20,17 @@ _Needs = collections.namedtuple('_Needs', ('lowest', 'highest'))
 class Backward:
     """Operations that compute gradients."""
 
-    def __init__(self, forward, operations):
+    def __init__(self, forward, operations, known):
         """Finds out what they read.
 
         Args:
             forward: `Forward`.
             operations: List of operations that no session has run yet.
+            known: Set of the names of all other operations that there were before.
         """
         self._forward = forward
         self._readers = collections.OrderedDict()  # id of a part: the part, and pairs (operation, index of the input)
-        self._operations = in_order(operations, forward.levels)
+        self._operations = in_order(operations, known)
         forward.nesting.add(self._operations)
         for operation in self._operations:
             for i, tensor in self._read(operation):
@@ -51,7 +52,7 @@ class Backward:
                 self._postpone(operation)
         reading = collections.defaultdict(list)
         for part, readers in self._readers.values():
-            gates = self._gates(readers)
+            gates = self._gates(readers, self._forward.levels[part[0].name])
             if gates:
                 copies = _Copies(self._forward, gates, reading)
                 copies.add(part, [operation.inputs[i] for operation, i in readers])
@@ -88,22 +89,24 @@ class Backward:
             if (self._needs[term.name].highest < last and consumers == [addition] and
                     all(map(self._forward.nesting.outside, [term, *gates]))):
                 for i, tensor in self._read(term):
+                    if not self._forward.is_fixed(tensor):
+                        continue
                     with tf.name_scope(None), tf.control_dependencies(None), tf.device(term.device), \
                             tf.control_dependencies(gates):
                         set_input(term, i, tf.identity(tensor, f'{_SCOPE}/{tensor.op.name}/kept'))
 
-    def _gates(self, readers):
+    def _gates(self, readers, level):
         """What the second computation of a part waits for: gradients that come from higher levels.
 
         They need no part of this level or a lower one, so that nothing waits for itself.
 
         Args:
             readers: Pairs (operation, index of an input that is a tensor of the part).
+            level: Of the part.
 
         Returns:
             List of operations that run in every step, and outside of loops; empty where there is nothing to wait for.
         """
-        level = min(self._forward.level(operation.inputs[i]) for operation, i in readers)
         gates, seen = [], set()
         left = [one for operation, _ in readers for one in before(operation)]
         while left:

@@ -97,11 +97,12 @@ def _recomputed(differentiate, tensors, kept):
     Returns:
         What `differentiate` returns.
     """
-    graph = tf.get_default_graph()
     forward = Forward([tf.convert_to_tensor(one) for one in tf.nest.flatten(tensors) if one is not None], kept)
-    num_before = len(graph.get_operations())
+    graph = tf.get_default_graph()
+    known = {operation.name for operation in graph.get_operations()}
     pairs = differentiate()
-    reading = Backward(forward, graph.get_operations()[num_before:]).recompute()
+    added = [operation for operation in graph.get_operations() if operation.name not in known]
+    reading = Backward(forward, added, known).recompute()
     return [(_after(reading.get(variable.op.name), gradient), variable) for gradient, variable in pairs]
 
 

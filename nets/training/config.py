@@ -45,6 +45,16 @@ def _one_of(config, name, allowed):
         raise ValueError(f'{name} must be one of {", ".join(map(str, allowed))}; got {getattr(config, name)!r}.')
 
 
+def _check_recompute(config):
+    """Raises a ValueError unless the field `recompute` names what can be computed again, and is."""
+    every = config.recompute
+    if every not in ('none', 'unit', 'block') and not (every.isdecimal() and int(every) >= 1):
+        raise ValueError(f'recompute must be none, unit, block or a number of units from 1; got {every!r}.')
+    if every != 'none' and config.xla:
+        raise ValueError(f'recompute={every} takes no less memory with xla, which computes nothing twice; give one of '
+                         'the two.')
+
+
 @dataclasses.dataclass(frozen=True)
 class BatchConfig:
     """Which data set, and how many of its images at a time: what any training is told.
@@ -218,7 +228,7 @@ class RunConfig:
         max_number_of_epochs: The same in passes over the data set, may be a fraction; only one of the two.
         gradient_accumulation: Micro-batches whose gradients are averaged in a step; `data.batch_size` counts all.
         recompute: Which activations the backward pass computes again, in place of keeping them: `none`, or those within
-            each `unit` or `block` of the network.
+            each `unit` or `block` of the network, or within so many units, such as `3`. Not with `xla`.
         log_every_n_steps: Steps between two lines of the log (and of `metrics.jsonl`).
         save_summaries_secs: Seconds between two TensorBoard summaries.
         summarize_images: Images of a batch in each of them, as the network sees them; 0 for none.
@@ -271,7 +281,7 @@ class RunConfig:
         _above_0(self, 'max_number_of_epochs', 'clip_gradient_norm')
         _one_of(self, 'mixed_precision', (None, 'float16', 'bfloat16'))
         _one_of(self, 'nan_policy', ('stop', 'skip'))
-        _one_of(self, 'recompute', ('none', 'unit', 'block'))
+        _check_recompute(self)
         if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
             raise ValueError('Give max_number_of_steps or max_number_of_epochs, not both; got '
                              f'{self.max_number_of_steps} and {self.max_number_of_epochs}.')

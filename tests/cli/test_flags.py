@@ -32,7 +32,7 @@ COMMANDS = {
 }
 # Samples of flags that do not take just any text or number.
 CHOICES = {'mixed_precision': ('bfloat16', 'bfloat16'), 'nan_policy': ('skip', 'skip'),
-           'profile_steps': ('10,20', (10, 20)), 'recipe': ('slim', 'slim')}
+           'profile_steps': ('10,20', (10, 20)), 'recipe': ('slim', 'slim'), 'recompute': ('unit', 'unit')}
 # Other arguments that a flag cannot go without.
 NEEDED = {'learning_rate_values': ['--learning_rate_boundaries=1,2']}
 

@@ -39,7 +39,7 @@ def trained(recompute, gradient_accumulation=1, is_training=True, reduce=None, *
 @pytest.mark.parametrize(('every', 'values'), [
     ('unit', FULL), ('block', dict(FULL, gradient_accumulation=2, mixup_alpha=0.4)),
     ('unit', {'mixed_precision': 'float16', 'gradient_accumulation': 2, 'optimizer': 'adamw'}),
-    ('block', {'mixed_precision': 'bfloat16', 'reduce': lambda tensors: [2 * tensor for tensor in tensors]}),
+    ('2', {'mixed_precision': 'bfloat16', 'reduce': lambda tensors: [2 * tensor for tensor in tensors]}),
     ('unit', {'fine_tune': config.FineTuneConfig(freeze=(FROZEN,)),
               'is_training': freezing.training_mode((), (FROZEN,))}),
 ], ids=['full', 'micro-batches', 'float16', 'reduced bfloat16', 'frozen'])
@@ -57,6 +57,9 @@ def test_steps_are_equal(every, values, monkeypatch):
         np.testing.assert_array_equal(other_variables[name], value, name)
 
 
-def test_an_unknown_kind_is_an_error():
-    with pytest.raises(ValueError, match="recompute must be one of none, unit, block; got 'units'"):
-        steps.settings(recompute='units')
+def test_what_cannot_be_is_an_error():
+    for every in ('units', '0', '-1', ''):
+        with pytest.raises(ValueError, match=f"recompute must be none, unit, block or a number .*; got '{every}'"):
+            steps.settings(recompute=every)
+    with pytest.raises(ValueError, match='recompute=2 takes no less memory with xla'):
+        steps.settings(recompute='2', xla=True)
