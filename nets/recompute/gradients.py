@@ -10,11 +10,11 @@ from nets.recompute.kept import kept_tensors
 def gradients(ys, xs, kept, grad_ys=None, **kwargs):
     """`tf.gradients`, which keeps only some tensors of the forward pass.
 
-    The gradients are those of `tf.gradients`: the same operations, which read the same numbers. Random numbers, states,
-    loops and what has side effects are not computed again; nor is what comes after the last tensors that are kept, as
-    the backward pass begins with it. Where a condition (`tf.cond`) is, both it and its gradient are as they were.
+    The gradients are those of `tf.gradients`: the same operations, which read the same numbers. Not computed again are
+    random numbers, loops, whatever has a state or a side effect, what is read beyond the next tensor that is kept, and
+    what comes after the last one, as the backward pass begins with it. Conditions are computed again as a whole.
 
-    What a session is fed in place of a tensor must be a placeholder, as tensors between are computed again.
+    A session must feed placeholders only: a value fed in place of another tensor is not seen by what is computed again.
 
     Args:
         ys: Tensor, or list of tensors, to differentiate.
