@@ -45,8 +45,8 @@ def dense_loss(arguments):
 
 
 def work(side, arguments):
-    """Takes a step for each line of standard input, and answers with its seconds, the processor's and the peak in MB; a line
-    with a path has it write the gradients there."""
+    """Takes a step for each line of standard input, and answers with its seconds, the processor's and the peak in MB; a
+    line with a path has it write the gradients there."""
     sys.path.insert(0, ROOT)
     import tensorflow.compat.v1 as tf
 
