@@ -45,14 +45,25 @@ class Nodes(collections.OrderedDict):
             del self[name]
         self.constants = {name: value for name, value in self.constants.items() if name in needed}
 
-    def graph_def(self):
-        """A `tf.GraphDef` of all of it, which must be below 2 GiB."""
+    def weights(self):
+        """The constants that are weights of convolutions, a dict: all that is large."""
+        return {name: value for name, value in self.constants.items() if value.ndim == 4}
+
+    def graph_def(self, variables=()):
+        """A `tf.GraphDef` of all of it, which must be below 2 GiB.
+
+        Args:
+            variables: Names of constants that are to be variables, without values.
+        """
         graph_def = tf.GraphDef()
         graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
         for name, value in self.constants.items():
-            node = graph_def.node.add(name=name, op='Const')
+            node = graph_def.node.add(name=name, op='VariableV2' if name in variables else 'Const')
             node.attr['dtype'].type = tf.as_dtype(value.dtype).as_datatype_enum
-            node.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(value))
+            if name in variables:
+                node.attr['shape'].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+            else:
+                node.attr['value'].tensor.CopyFrom(tf.make_tensor_proto(value))
         graph_def.node.extend(self.values())
         return graph_def
 

@@ -98,3 +98,16 @@ def test_a_scale_is_folded_in_float64(monkeypatch, saved):
     np.testing.assert_array_equal(constants['small/conv1/Conv2D/weights'], (weights * scale).astype(np.float32))
     np.testing.assert_array_equal(constants['small/conv1/BatchNorm/FusedBatchNormV3/biases'],
                                   (beta - mean * scale).astype(np.float32))
+
+
+def test_weights_may_be_variables(monkeypatch, saved):
+    register(monkeypatch, 'resnext_50_32x4d')
+    prefix, expected = saved('resnext_50_32x4d')
+    session, images, tensors = fold.folded_session('small', prefix, None, 3, variables=True)
+    constants, _, _ = fold.folded_session('small', prefix, None, 3)
+    with session, constants:
+        assert relative([session.run(tensors, {images: batch}) for batch in BATCHES], expected) < 1e-5
+        graph_def, other = session.graph.as_graph_def(), constants.graph.as_graph_def()
+    assert graph_def.ByteSize() < 0.5 * other.ByteSize()
+    assert not [node.name for node in graph_def.node if node.op == 'Const' and len(
+        node.attr['value'].tensor.tensor_shape.dim) == 4]
