@@ -90,7 +90,7 @@ def _atrous_gradient(op, gradient):
     images, weights = op.inputs
     data_format, padding = (op.get_attr(name).decode() for name in ('data_format', 'padding'))
     dilations = op.get_attr('dilations')
-    groups = images.shape.as_list()[_axis(data_format)] != weights.shape.as_list()[2]
+    groups = images.shape.with_rank(4).as_list()[_axis(data_format)] != weights.shape.as_list()[2]
     if _device_runs(gradient, groups, dilated=True):
         return _gradients(images, weights, gradient, padding, data_format, dilations)
     first = 2 if data_format == 'NCHW' else 1
