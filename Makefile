@@ -6,6 +6,7 @@ VENV := .venv
 VENV_TF1 := .venv-tf1
 RUN := $(VENV)/bin/python
 DEMO := demo
+DEMO_SEGMENT := demo-segment
 
 # The demo's network and data; `digits` is the preprocessing without the mirroring that changes digits.
 DIGITS := --model_name=resnet_v1_14 --dataset_name=digits --preprocessing_name=digits
@@ -14,10 +15,11 @@ RECIPE := --batch_size=32 --max_number_of_steps=500 --optimizer=momentum --learn
   --learning_rate_decay_type=polynomial --num_epochs_per_decay=11.1 --end_learning_rate=0.0001 --weight_decay=0.0005 \
   --label_smoothing=0.1 --batch_norm_decay=0.9 --save_summaries_secs=10 --log_every_n_steps=25 --seed=1
 
-.PHONY: help demo test test-tf1 soak lint wheel clean
+.PHONY: help demo demo-segment test test-tf1 soak lint wheel clean
 
 help:
 	@echo 'make demo      train and evaluate a small ResNet on handwritten digits'
+	@echo 'make demo-segment  train, evaluate and run a small network that gives a class to every pixel'
 	@echo 'make test      run the tests'
 	@echo 'make test-tf1  run the tests of the core under TensorFlow 1.15 (PYTHON37=<a Python 3.7>)'
 	@echo 'make soak      kill a training run 200 times, and compare it with an undisturbed one (a quarter of an hour)'
@@ -51,6 +53,22 @@ demo: $(VENV)/.demo
 	@echo 'Trained on 1,437 handwritten digits and evaluated on 360 others.'
 	@echo 'The reports: $(abspath $(DEMO))/report.html and $(abspath $(DEMO))/eval/report.html'
 
+# Images that the network has not seen, as files.
+DRAW := from nets.data.segmentation import label_images, shapes; \
+  [label_images.write_image(f'$(DEMO_SEGMENT)/images/{n}.png', shapes.draw('validation', n)[0]) for n in range(6)]
+
+demo-segment: $(VENV)/.demo
+	rm -rf $(DEMO_SEGMENT)
+	mkdir -p $(DEMO_SEGMENT)/images
+	$(RUN) -m nets segment train --train_dir=$(DEMO_SEGMENT) --seed=1
+	$(RUN) -m nets segment eval --checkpoint=$(DEMO_SEGMENT)
+	$(RUN) -c "$(DRAW)"
+	$(RUN) -m nets segment predict $(DEMO_SEGMENT)/images --checkpoint=$(DEMO_SEGMENT) \
+	  --output=$(DEMO_SEGMENT)/pictures --show features heatmap
+	@echo 'Trained on 512 drawn images and evaluated on 128 others.'
+	@echo 'The reports: $(abspath $(DEMO_SEGMENT))/report.html and $(abspath $(DEMO_SEGMENT))/eval/report.html'
+	@echo 'The pictures: $(abspath $(DEMO_SEGMENT))/pictures'
+
 test: $(VENV)/.test
 	$(RUN) -m pytest -n 2 --dist worksteal
 	@echo 'All tests passed. What they prove: README.md, section "Proof"; their code: tests/'
@@ -77,5 +95,5 @@ wheel: $(VENV)/.test
 	@ls dist/*.whl
 
 clean:
-	rm -rf $(VENV) $(VENV_TF1) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_TF1) $(DEMO) $(DEMO_SEGMENT) build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

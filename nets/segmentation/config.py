@@ -35,7 +35,7 @@ class ModelConfig:
     min_base_depth: int | None = None
     atrous_rates: tuple[int, ...] = (2, 4)
     decoder_output_stride: tuple[int, ...] = ()
-    head_options: tuple[str, ...] = ('depth=64', 'decoder_depth=64', 'projection_depth=16')
+    head_options: tuple[str, ...] = ('depth=64', 'decoder_depth=64', 'projection_depth=32', 'keep_prob=1')
     fine_tune_batch_norm: bool = True
 
 
@@ -59,9 +59,9 @@ class DataConfig(BatchConfig):
     ignore_label: int | None = None
     preprocessing_name: str | None = None
     crop_size: tuple[int, ...] = (97,)
-    min_scale_factor: float = 0.5
-    max_scale_factor: float = 2.0
-    scale_factor_step_size: float = 0.25
+    min_scale_factor: float = 0.75
+    max_scale_factor: float = 1.25
+    scale_factor_step_size: float = 0.0
     flip: bool = True
 
     def __post_init__(self):
@@ -96,9 +96,9 @@ class TrainConfig(RunConfig):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig(optimizer='momentum')
     schedule: ScheduleConfig = ScheduleConfig(
-        learning_rate_decay_type='poly', learning_rate=0.05, end_learning_rate=0.0, learning_power=0.9)
-    batch_norm_decay: float | None = 0.9
-    max_number_of_steps: int | None = 1000
+        learning_rate_decay_type='poly', learning_rate=0.1, end_learning_rate=0.0, learning_power=0.9)
+    batch_norm_decay: float | None = 0.95
+    max_number_of_steps: int | None = 1500
 
     @property
     def title(self):

@@ -31,10 +31,10 @@ _MOST_SHAPES = 3
 _PLACES = 10
 _LEAST_VISIBLE = 0.9
 # The least distance between the mean colours of a shape and of what it covers, in levels.
-_LEAST_CONTRAST = 70
+_LEAST_CONTRAST = 50
 # The classes' mean colours, and how far those of shapes lie from them: a standard deviation, in levels.
 _COLOURS = {'circle': (205, 75, 65), 'square': (75, 110, 205), 'triangle': (85, 175, 85), 'cross': (215, 185, 65)}
-_COLOUR_DEVIATION = 30
+_COLOUR_DEVIATION = 20
 # Images kept in memory, of some 25 KB each.
 _KEPT = 4096
 
