@@ -172,7 +172,7 @@ def test_the_same_weights_from_every_kind_of_file(keras_file, tmp_path):
 
 @pytest.mark.parametrize(('name', 'message'), [
     ('', 'is a directory'), ('model.h5', 'Keras does not read'), ('model.weights.h5', 'Keras does not read'),
-    ('file/model.ckpt', 'file/model.ckpt cannot be written: .*Name a place that can be written to')])
+    ('file/model.ckpt', 'file/model.ckpt cannot be written to: .*Name another destination')])
 def test_where_nothing_can_be_written_is_told(model, tmp_path, name, message):
     (tmp_path / 'file').write_text('no directory')
     with pytest.raises(ValueError, match=message):
