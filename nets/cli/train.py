@@ -168,7 +168,7 @@ def recipe_settings(fields, given, known, table):
         return {}
     settings = recipes.settings(fields['recipe'], given.get('data.batch_size'), given, known)
     texts = {target: ','.join(map(str, value)) if isinstance(value, tuple) else value
-             for target, value in settings.items()}
+             for target, value in settings.items() if value is not None}
     print(f'The recipe {fields["recipe"]} is', *[f'--{flag.name}={texts[flag.target]}' for flag in table
                                                  if flag.target in texts], file=sys.stderr)
     return settings

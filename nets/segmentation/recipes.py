@@ -3,7 +3,7 @@
 from nets.training.recipes import Recipe
 
 RECIPES = {
-    # DeepLab's train.py takes its own defaults elsewhere; these are what its own instructions train VOC with.
+    # The decay of batch normalisation's averages is DeepLab's if it is None; see `nets.dense.model`.
     'deeplab': Recipe(
         'Chen et al., "Encoder-Decoder with Atrous Separable Convolution", 2018 (arXiv:1802.02611), section 4, and the '
         'flags of train.py in tensorflow/models/research/deeplab/g3doc/pascal.md',
@@ -12,7 +12,7 @@ RECIPES = {
          'model.depth_multiplier': 1.0, 'model.head_options': (),
          'data.crop_size': (513,), 'data.batch_size': 16, 'data.min_scale_factor': 0.5, 'data.max_scale_factor': 2.0,
          'data.scale_factor_step_size': 0.25, 'max_number_of_steps': 30000, 'optimizer.optimizer': 'momentum',
-         'optimizer.momentum': 0.9, 'weight_decay': 0.0001, 'batch_norm_decay': 0.9997,
+         'optimizer.momentum': 0.9, 'weight_decay': 0.0001, 'batch_norm_decay': None,
          'schedule.learning_rate_decay_type': 'poly', 'schedule.learning_power': 0.9,
          'schedule.learning_rate': 0.007, 'schedule.end_learning_rate': 0.0}),
 }

@@ -13,8 +13,8 @@ sys.path.insert(0, os.path.join(TESTS, 'segmentation'))
 import tiny_segmentation as tiny  # noqa: E402
 
 from nets import nets_factory  # noqa: E402
-from nets.cli import common, main, segment_flags  # noqa: E402
-from nets.segmentation import config  # noqa: E402
+from nets.cli import common, main, segment_flags, train  # noqa: E402
+from nets.segmentation import config, recipes  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,9 @@ def _configuration(*arguments):
     import argparse
     parser = argparse.ArgumentParser()
     common.add_flags(parser, config.TrainConfig(), segment_flags.TRAIN_FLAGS)
-    return common.parse_flags(parser.parse_args(arguments), config.TrainConfig(), segment_flags.TRAIN_FLAGS)
+    return common.parse_flags(parser.parse_args(arguments), config.TrainConfig(), segment_flags.TRAIN_FLAGS,
+                              lambda fields, given: train.recipe_settings(fields, given, recipes.RECIPES,
+                                                                          segment_flags.TRAIN_FLAGS))
 
 
 def test_flags_reach_their_fields():
@@ -47,6 +49,16 @@ def test_flags_reach_their_fields():
     assert (found.data.flip, found.model.fine_tune_batch_norm, found.xla) == (False, False, True)
     assert (found.loss.class_weights, found.schedule.learning_rate) == ((1.0, 0.5), 0.125)
     assert (found.data.crop_size, found.optimizer.optimizer) == ((65, 97), 'adam')
+
+
+def test_recipe_of_deeplab_is_said_and_leaves_what_is_given(capfd):
+    found = _configuration('--recipe=deeplab', '--batch_size=4')
+    assert (found.data.crop_size, found.data.batch_size, found.model.atrous_rates) == ((513,), 4, (6, 12, 18))
+    assert (found.batch_norm_decay, found.schedule.learning_rate, found.weight_decay) == (None, 0.007, 0.0001)
+    assert '--train_crop_size=513' in capfd.readouterr().err
+    from nets.segmentation import problem
+    task = problem.make_task(found)
+    assert (task.model.network, task.crop, task.model.multi_grid) == ('resnet_v1_50_beta', (513, 513), [1, 2, 4])
 
 
 @pytest.mark.parametrize(('arguments', 'code', 'message'), [
