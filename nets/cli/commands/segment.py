@@ -56,9 +56,10 @@ def _train(arguments):
     clones = config.distributed.num_clones
     if clones > 1:
         command = [sys.executable, '-m', 'nets', 'segment', 'train', *common.given_flags(arguments, table)]
-        return {'exit_code': launcher.launch([*command, '--num_clones=1'], clones, not config.clone_on_cpu)}
+        return {'train_dir': config.train_dir,
+                'exit_code': launcher.launch([*command, '--num_clones=1'], clones, not config.clone_on_cpu)}
     code, result = train.train(config, _problem)
-    return {'step': result.step, 'loss': result.loss, 'checkpoint_path': result.checkpoint_path,
+    return {'train_dir': config.train_dir, 'step': result.step, 'loss': result.loss, 'checkpoint_path': result.checkpoint_path,
             'skipped': result.skipped, 'report': os.path.join(config.train_dir, 'report.html'), 'exit_code': code}
 
 
