@@ -59,8 +59,9 @@ def _train(arguments):
         return {'train_dir': config.train_dir,
                 'exit_code': launcher.launch([*command, '--num_clones=1'], clones, not config.clone_on_cpu)}
     code, result = train.train(config, _problem)
-    return {'train_dir': config.train_dir, 'step': result.step, 'loss': result.loss, 'checkpoint_path': result.checkpoint_path,
-            'skipped': result.skipped, 'report': os.path.join(config.train_dir, 'report.html'), 'exit_code': code}
+    return {'train_dir': config.train_dir, 'step': result.step, 'loss': result.loss,
+            'checkpoint_path': result.checkpoint_path, 'skipped': result.skipped,
+            'report': os.path.join(config.train_dir, 'report.html'), 'exit_code': code}
 
 
 def _problem():
