@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import re
+import select
 import subprocess
 import sys
 import time
@@ -129,13 +130,16 @@ def test_terminal_shows_progress_speed_and_time_left(start, checkpoint, tmp_path
     terminal, end = os.openpty()  # which is 0 characters wide
     process = start(arguments_of(checkpoint, tmp_path / 'images', tmp_path / 'out.npz', '--batch_size', '2'),
                     os.ttyname(end))
-    said = b''
-    while b'exit code' not in said:
-        said += os.read(terminal, 1 << 16)
-    process.join()
+    said, deadline = b'', time.monotonic() + TIMEOUT
+    while b'exit code' not in said and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            said += os.read(terminal, 1 << 16)
+        elif not process.is_alive():
+            break
+    process.join(TIMEOUT)
     os.close(end)
     os.close(terminal)
-    assert process.exitcode == 0
+    assert process.exitcode == 0, said
     assert re.search(r'extracting +\d+%\|.*\| \d+/60 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+ images/s\]', said.decode()), said
 
 

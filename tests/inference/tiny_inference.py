@@ -78,6 +78,7 @@ def command(arguments, log):
     with open(log, 'w') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+        sys.stdout = os.fdopen(1, 'w', closefd=False)  # the old one may hold what it was before for seekable
         register()
         tqdm.tqdm.set_lock(threading.RLock())  # its own one of processes would outlive a kill
         code = main.main(arguments)
