@@ -15,7 +15,7 @@ from nets import atomic_file
 _PNG = b'\x89PNG\r\n\x1a\n'
 # Where the header of a PNG file holds the bits of a channel and the kind of colour (PNG specification, 11.2.2).
 _DEPTH, _COLOUR_TYPE = 24, 25
-_GREY, _PALETTE = 0, 3
+_GREY = 0
 _COLOUR_TYPES = {2: 'colours (RGB)', 4: 'grey levels with transparency', 6: 'colours with transparency (RGBA)'}
 _BYTES = 256
 _LEVELS = 65536

@@ -152,9 +152,7 @@ def _photographs(split_name):
     except ImportError as error:
         raise ImportError('The data set "shapes" is drawn over the photographs of scikit-learn, which is not '
                           "installed; run: pip install '.[demo]'") from error
-    columns = [slice(0, _BORDER), slice(_BORDER, 1)][split_name == 'validation']
-    areas = []
-    for photograph in load_sample_images().images:
-        width = photograph.shape[1]
-        areas.append(Image.fromarray(photograph[:, int(columns.start * width):int(columns.stop * width)]))
-    return areas
+    photographs = load_sample_images().images
+    borders = [int(_BORDER * photograph.shape[1]) for photograph in photographs]
+    return [Image.fromarray(photograph[:, :border] if split_name == 'train' else photograph[:, border:])
+            for photograph, border in zip(photographs, borders, strict=True)]

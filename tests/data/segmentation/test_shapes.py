@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+import sklearn.datasets
 
 from nets.data.segmentation import datasets, shapes
 
@@ -32,8 +33,7 @@ def test_every_shape_is_drawn_in_many_sizes_and_colours():
 def test_the_parts_of_training_and_validation_do_not_overlap():
     pixels = {split: {photograph.tobytes() for photograph in shapes._photographs(split)}
               for split in shapes.NUM_EXAMPLES}
-    whole = __import__('sklearn.datasets').datasets.load_sample_images().images
-    for number, photograph in enumerate(whole):
+    for number, photograph in enumerate(sklearn.datasets.load_sample_images().images):
         left, right = (np.asarray(shapes._photographs(split)[number]) for split in ('train', 'validation'))
         np.testing.assert_array_equal(np.concatenate([left, right], axis=1), photograph)
     assert len(pixels['train'] | pixels['validation']) == 4
