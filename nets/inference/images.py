@@ -28,6 +28,11 @@ class Files:
     def __init__(self, paths):
         self._paths = [os.fsencode(path) for path in paths]
 
+    @property
+    def paths(self):
+        """The paths of the files, a list of str."""
+        return [os.fsdecode(path) for path in self._paths]
+
     def __len__(self):
         return len(self._paths)
 
@@ -65,6 +70,11 @@ class Records:
     def __init__(self, paths):
         self._paths = list(paths)
         self._source = sources.from_records(self._paths)
+
+    @property
+    def paths(self):
+        """The paths of the TFRecord files, a list of str."""
+        return list(self._paths)
 
     def __len__(self):
         return self._source.num_examples

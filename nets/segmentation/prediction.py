@@ -42,8 +42,11 @@ def predict(config, specs, output_dir, show=(), end_point=None, class_names=()):
             raise ValueError(f'show must be {" or ".join(SHOWN)}; got {name!r}.')
     if show and config.tile_size:
         raise ValueError(f'--show={",".join(show)} is for images in one piece: leave --tile_size out.')
+    for flag, value, shown in (('end_point', end_point, 'features'), ('class_names', class_names, 'heatmap')):
+        if value and shown not in show:
+            raise ValueError(f'--{flag} is for --show {shown}: add that, or leave --{flag} out.')
     sources = [images.find(spec) for spec in specs]
-    files.writable_dir(output_dir, 'output')
+    _check_kept(sources, files.writable_dir(output_dir, 'output'))
     results, corrupt = [], []
     with Segmenter(config, [end_point] if 'features' in show else []) as segmenter:
         writer = _Writer(segmenter, output_dir, show, class_names)
@@ -59,6 +62,15 @@ def predict(config, specs, output_dir, show=(), end_point=None, class_names=()):
                 'end_point': next(iter(segmenter.end_points), None)}
 
 
+def _check_kept(sources, output_dir):
+    """Raises a ValueError if results could overwrite an image."""
+    folder = os.path.realpath(output_dir)
+    for path in itertools.chain.from_iterable(source.paths for source in sources):
+        if path.lower().endswith('.png') and os.path.realpath(os.path.dirname(path)) == folder:
+            raise ValueError(f'--output={output_dir} is the folder of {path}, which results could overwrite. Name '
+                             'another folder.')
+
+
 class _Writer:
     """Writes the results of images under names that are not taken by another image of the same call."""
 
@@ -72,6 +84,7 @@ class _Writer:
         self._ignored = model.ignore_label
         self._palette = np.zeros([max(len(model.palette), _MOST_COLOURS), 3], np.uint8)
         self._palette[:len(model.palette)] = model.palette
+        self._endings = ['.png', '.overlay.png', '.features.png', *(self._heatmap_ending(one) for one in self._names)]
         self._taken = set()
 
     def write(self, name, image, bar):
@@ -95,7 +108,7 @@ class _Writer:
             entry['features'] = stem + '.features.png'
             label_images.write_image(entry['features'], pictures.principal_components(image, features, shown))
         for one in self._chosen or (shares if probabilities is not None else ()):
-            path = f'{stem}.{one.replace(os.sep, "_")}.heatmap.png'
+            path = stem + self._heatmap_ending(one)
             label_images.write_image(path, pictures.heatmap(image, probabilities[..., self._names.index(one)]))
             entry['heatmaps'][one] = path
         return entry
@@ -104,6 +117,14 @@ class _Writer:
         """The path of the results of an image, without what they end in."""
         stem = os.path.splitext(os.path.basename(name))[0]
         names = itertools.chain([stem], (f'{stem}-{number}' for number in itertools.count(2)))
-        free = next(name for name in names if name not in self._taken)
-        self._taken.add(free)
+        free = next(name for name in names if not self._taken.intersection(self._files(name)))
+        self._taken.update(self._files(free))
         return os.path.join(self._folder, free)
+
+    def _files(self, stem):
+        """The names of all files that an image may get."""
+        return [stem + ending for ending in self._endings]
+
+    @staticmethod
+    def _heatmap_ending(name):
+        return f'.{name.replace(os.sep, "_")}.heatmap.png'

@@ -147,10 +147,10 @@ def test_loss_is_the_mean_cross_entropy_of_the_pixels_that_count(trained, tmp_pa
 
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory):
-    """A folder with two images of one name, and one that is corrupt."""
+    """A folder with two images of one name, one that is called like a result of theirs, and one that is corrupt."""
     folder = tmp_path_factory.mktemp('photographs')
     (folder / 'more').mkdir()
-    for path, size in (('one.png', (40, 60)), ('more/one.png', (33, 33))):
+    for path, size in (('one.png', (40, 60)), ('more/one.png', (33, 33)), ('one.overlay.png', (9, 9))):
         Image.fromarray(_image(*size)).save(folder / path)
     (folder / 'broken.jpg').write_bytes(b'\xff\xd8\xff nothing')
     return folder
@@ -163,7 +163,7 @@ def test_prediction_writes_classes_overlays_features_and_heat_maps(trained, phot
     assert 'JPEG' in result['corrupt'][0][1]
     assert result['end_point'] == 'decoder/decoder_conv1'
     assert sorted(os.listdir(tmp_path)) == sorted(
-        stem + end for stem in ('one', 'one-2') for end in (
+        stem + end for stem in ('one', 'one-2', 'one.overlay-2') for end in (
             '.png', '.overlay.png', '.features.png', '.cross.heatmap.png'))
     entry = next(one for one in result['images'] if one['image'] == str(photographs / 'one.png'))
     image = np.asarray(Image.open(photographs / 'one.png'))
@@ -230,6 +230,9 @@ def test_damaged_file_of_a_model_is_told_with_its_name(trained, tmp_path, change
     ((['{photos}'], '{tmp}/file'), 'there is a file of that name'),
     ((['{photos}'], '{tmp}/a', ['features'], 'decoder_conv1'), "did you mean 'decoder/decoder_conv1'"),
     ((['{photos}'], '{tmp}/a', ['heatmap'], None, ['star']), "There is no class 'star'; the classes are background"),
+    ((['{photos}'], '{tmp}/a', [], 'decoder/decoder_conv1'), '--end_point is for --show features'),
+    ((['{photos}'], '{tmp}/a', ['features'], None, ['cross']), '--class_names is for --show heatmap'),
+    ((['{photos}'], '{photos}'), 'results could overwrite. Name another folder'),
     ((['{photos}'], '{tmp}/a', ['classes']), "show must be features or heatmap; got 'classes'")])
 def test_what_cannot_be_predicted_is_told(trained, photographs, tmp_path, arguments, message):
     (tmp_path / 'file').write_text('x')
