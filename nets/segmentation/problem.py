@@ -41,10 +41,7 @@ def make_task(config, checkpoint_path=None):
     """
     data = config.data
     published = nets_factory.get_network_fn(config.model_name, None).preset
-    head_options = options.parse(config.model.head, config.model.head_options)
-    named = {'atrous_rates': config.model.atrous_rates, 'decoder_output_stride': config.model.decoder_output_stride}
-    head_options.update({key: value for key, value in named.items() if value})
-    options.check(config.model.head, head_options)
+    head_options = _head_options(config.model)
     dataset = datasets.get_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir, data.file_pattern,
                                    data.num_classes, data.ignore_label)
     preprocessing, constants = _preprocessing(config, published, checkpoint_path)
@@ -63,6 +60,21 @@ def make_task(config, checkpoint_path=None):
         **constants)
     crop = data.crop_size * 2 if len(data.crop_size) == 1 else data.crop_size
     return Task(model, network_fn, dataset, preprocess, tuple(crop))
+
+
+def _head_options(config):
+    """The options of the head; those of the defaults that it does not have are left out."""
+    known, default = options.get_head(config.head).options, configs.ModelConfig()
+    texts, rates = config.head_options, config.atrous_rates
+    if texts == default.head_options:
+        texts = [text for text in texts if text.partition('=')[0] in known]
+    if rates == default.atrous_rates and 'atrous_rates' not in known:
+        rates = ()
+    found = options.parse(config.head, texts)
+    named = {'atrous_rates': rates, 'decoder_output_stride': config.decoder_output_stride}
+    found.update({key: value for key, value in named.items() if value})
+    options.check(config.head, found)
+    return found
 
 
 def _backbone_options(config):

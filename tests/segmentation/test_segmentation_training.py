@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 import tiny_segmentation as tiny
 
 from nets.checkpoints import restore
-from nets.segmentation import model_file, problem
+from nets.segmentation import config, model_file, problem
 from nets.training import loop, validation
 from nets.training.config import FineTuneConfig
 
@@ -124,6 +124,15 @@ def test_what_cannot_work_is_told_before_anything_is_trained(tmp_path, changes, 
     settings = dataclasses.replace(tiny.settings(tmp_path, max_number_of_steps=1, **changes), model_name=name)
     with pytest.raises(ValueError, match=message):
         _train(settings)
+
+
+@pytest.mark.parametrize(('head', 'expected'), [
+    ('fcn', set()), ('psp', {'depth', 'keep_prob'}), ('deeplab_v2', {'atrous_rates'}),
+    ('deeplab_v3', {'depth', 'keep_prob', 'atrous_rates'})])
+def test_other_heads_get_those_of_the_default_options_that_they_have(head, expected):
+    defaults = config.TrainConfig()
+    task = problem.make_task(dataclasses.replace(defaults, model=dataclasses.replace(defaults.model, head=head)))
+    assert set(task.model.head_options) == expected
 
 
 def test_classes_of_another_number_are_told(trained, tmp_path):
