@@ -22,7 +22,7 @@ help:
 	@echo 'make demo-segment  train, evaluate and run a small network that gives a class to every pixel'
 	@echo 'make test      run the tests'
 	@echo 'make test-tf1  run the tests of the core under TensorFlow 1.15 (PYTHON37=<a Python 3.7>)'
-	@echo 'make soak      kill a training run 200 times, and compare it with an undisturbed one (a quarter of an hour)'
+	@echo 'make soak      kill a training run 200 times, and compare the deepest networks with their origins (half an hour)'
 	@echo 'make lint      check the style'
 	@echo 'make wheel     build the wheel into dist/'
 	@echo 'make clean     remove everything that these made'
@@ -74,7 +74,7 @@ test: $(VENV)/.test
 	@echo 'All tests passed. What they prove: README.md, section "Proof"; their code: tests/'
 
 soak: $(VENV)/.test
-	SOAK_KILLS=200 $(RUN) -m pytest tests/training/test_kills.py
+	SOAK=1 SOAK_KILLS=200 $(RUN) -m pytest tests/origins tests/training/test_kills.py
 
 # The core's tests are those right under tests/, and of the repair of tf-slim that it has nothing to do there.
 test-tf1:

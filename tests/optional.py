@@ -1,6 +1,11 @@
-"""Packages that `make test` does not install."""
+"""What `make test` leaves out: packages that it does not install, and cases that `make soak` adds."""
+
+import os
 
 import pytest
+
+# Of deeper networks of a kind whose shallower ones are tested always.
+soak = pytest.mark.skipif(not os.environ.get('SOAK'), reason='a case of make soak')
 
 
 class Package:

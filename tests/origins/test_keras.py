@@ -3,6 +3,7 @@
 import keras
 import keras_reference
 import numpy as np
+import optional
 import pytest
 import tensorflow.compat.v1 as tf
 from golden import assign
@@ -85,7 +86,8 @@ def images_of(size):
     return np.random.default_rng(size).normal(0, 1, (1 if size == FULL_SIZE else 2,) + size + (3,)).astype(np.float32)
 
 
-@pytest.fixture(scope='module', params=list(NETWORKS))
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=optional.soak if name.endswith(('101', '152')) else ()) for name in NETWORKS])
 def reference(request):
     yield request.param, keras_reference.eagerly(Reference, request.param)
     keras.backend.clear_session()

@@ -6,7 +6,9 @@ weights that come out of our variables through `torch_names`, and every number i
 
 import contextlib
 import functools
+import re
 
+import optional
 import pytest
 import random_weights
 import tensorflow.compat.v1 as tf
@@ -23,6 +25,7 @@ CASES = {case['name']: case for case in GOLDENS['cases']}
 TRAINING = {case['name']: case for case in GOLDENS['training']}
 BLOCKS = ['block1', 'block2', 'block3', 'block4']
 FULL = [64, 128, 256, 512]
+DEEPER = re.compile('_101_(32x4d|2|narrow)|_152')  # networks that differ from others in the number of units only
 # The largest differences to torch in float64, over the root mean square of torch's tensor. 2e-6 was measured.
 LIMIT = 1e-5
 # With the statistics of a batch, of 36 values in the last block, float32 loses more: torch's own is off by 1.3e-5,
@@ -138,7 +141,8 @@ def torch_of(case, shapes, reference):
     return model
 
 
-@pytest.mark.parametrize('name', list(CASES))
+@pytest.mark.parametrize('name', [pytest.param(name, marks=optional.soak if DEEPER.search(name) else ())
+                                  for name in CASES])
 def test_network_computes_what_torch_computed(name):
     values, _ = inferred(name)
     assert worst(values, stored(CASES[name])) < LIMIT
