@@ -25,31 +25,27 @@ Flag = collections.namedtuple('Flag', ('name', 'kind', 'target', 'help'))
 Unsupported = collections.namedtuple('Unsupported', ('name', 'kind', 'default', 'reason'))
 
 
-class _FloatsParser(flags.ListParser):
-    """Numbers, separated by commas."""
+class _NumbersParser(flags.ListParser):
+    """Numbers of a type, separated by commas."""
+
+    def __init__(self, number):
+        super().__init__()
+        self._number = number
 
     def parse(self, argument):
-        return [float(text) for text in super().parse(argument)]
+        return [self._number(text) for text in super().parse(argument)]
 
 
-class _IntegersParser(flags.ListParser):
-    """Whole numbers, separated by commas."""
+def _define_numbers(number):
+    def define(name, default, help, flag_values):
+        flags.DEFINE(_NumbersParser(number), name, default, help, flag_values, flags.CsvListSerializer(','))
 
-    def parse(self, argument):
-        return [int(text) for text in super().parse(argument)]
-
-
-def _define_integers(name, default, help, flag_values):
-    flags.DEFINE(_IntegersParser(), name, default, help, flag_values, flags.CsvListSerializer(','))
-
-
-def _define_floats(name, default, help, flag_values):
-    flags.DEFINE(_FloatsParser(), name, default, help, flag_values, flags.CsvListSerializer(','))
+    return define
 
 
 _DEFINE = {'string': flags.DEFINE_string, 'integer': flags.DEFINE_integer, 'float': flags.DEFINE_float,
-           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list, 'floats': _define_floats,
-           'integers': _define_integers}
+           'bool': flags.DEFINE_bool, 'list': flags.DEFINE_list, 'floats': _define_numbers(float),
+           'integers': _define_numbers(int)}
 _LISTS = ('list', 'floats', 'integers')
 
 

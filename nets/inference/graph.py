@@ -57,12 +57,13 @@ def _chosen(known, names, has_logits):
     added = {CLASS_ACTIVATION_MAPS: class_activation_maps} if has_logits and 'global_pool' in known else {}
     for name in names:
         if name not in known and name not in added:
-            raise ValueError(_no_end_point(name, [*known, *added], has_logits))
+            raise ValueError(no_end_point(name, [*known, *added], has_logits))
     return collections.OrderedDict((name, known[name] if name in known else added[name](known)) for name in
                                    dict.fromkeys(names))
 
 
-def _no_end_point(name, known, has_logits):
+def no_end_point(name, known, has_logits=True):
+    """The text of an error for a name that is not among the known ones."""
     alike = ([one for one in known if one.endswith('/' + str(name))]
              or difflib.get_close_matches(str(name), known, n=1))
     hint = f'did you mean {alike[0]!r}? ' if alike else ''

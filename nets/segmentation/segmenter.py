@@ -8,7 +8,6 @@ What runs is the folded network (see `nets.inference.fold`).
 
 import collections
 import contextlib
-import difflib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,6 +15,7 @@ import tensorflow.compat.v1 as tf
 from nets.checkpoints import mismatch, restore
 from nets.dense.layers import resize_bilinear
 from nets.inference import fold
+from nets.inference import graph as graphs
 from nets.segmentation import model_file, tiles
 from nets.training import inputs
 
@@ -133,7 +133,8 @@ def _folded(segmenter, config, end_points, session_config):
         last = [name for name in known if name.split('/')[0] not in network_fn.class_scopes][-1]
         end_points = [last if name is None else name for name in end_points]
         for name in end_points:
-            _check_end_point(name, known)
+            if name not in known:
+                raise ValueError(graphs.no_end_point(name, known))
         load = restore.restore_fn(segmenter.checkpoint, tf.model_variables(), user=mismatch.COMMANDS,
                                   moving_averages=config.moving_average_decay is not None)
         tensors = collections.OrderedDict(((name, known[name]) for name in end_points), **tiles.means(graph))
@@ -141,13 +142,6 @@ def _folded(segmenter, config, end_points, session_config):
     with contextlib.closing(tf.Session(graph=graph, config=session_config)) as session:
         load(session)
         return fold.fold_session(session, images, tensors), end_points
-
-
-def _check_end_point(name, known):
-    if name not in known:
-        alike = [one for one in known if one.endswith('/' + name)] or difflib.get_close_matches(name, known, n=1)
-        hint = f'did you mean {alike[0]!r}? ' if alike else ''
-        raise ValueError(f'There is no end point {name!r}; {hint}there are {", ".join(known)}.')
 
 
 def _build(model, folded):

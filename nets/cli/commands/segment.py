@@ -7,6 +7,7 @@ import sys
 from nets.cli import common, segment_flags, train
 from nets.cli.commands import extract
 from nets.cli.common import Flag
+from nets.cli.flag_table import CPU_FLAG
 from nets.segmentation import recipes
 from nets.segmentation.config import EvalConfig, InferenceConfig, TrainConfig
 from nets.training.distributed import launcher
@@ -21,7 +22,7 @@ _INFERENCE_FLAGS = [
     Flag('tile_size', 'integer', 'tile_size',
          'Pixels of the height and width of tiles, for images that do not fit into memory in one piece.'),
     Flag('moving_average_decay', 'float', 'moving_average_decay', 'Any value: use the moving averages of the weights.'),
-    Flag('clone_on_cpu', 'bool', 'clone_on_cpu', 'Whether to leave accelerators alone and use the CPU.'),
+    CPU_FLAG,
 ]
 _EVAL_FLAGS = [
     *[flag._replace(target=f'inference.{flag.target}') for flag in _INFERENCE_FLAGS], *segment_flags.DATASET_FLAGS,
