@@ -4,7 +4,6 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets import atomic_file
 from nets.checkpoints import preset_file
 
 _OPACITY = 0.5
@@ -60,19 +59,6 @@ def colours(values):
     """Numbers from 0 to 1 as blue, cyan, green, yellow and red: float `[…, 3]`, RGB 0-1."""
     places = np.linspace(0, 1, len(_COLOURS))
     return np.stack([np.interp(values, places, channel) for channel in zip(*_COLOURS)], axis=-1)
-
-
-def write(path, image):
-    """Writes a PNG file; readers see the old one or the whole new one.
-
-    Args:
-        path: str.
-        image: uint8 `[height, width, 3]`.
-    """
-    with tf.Graph().as_default(), tf.Session() as session:
-        content = session.run(tf.image.encode_png(image))
-    with atomic_file.writing(path, 'wb') as file:
-        file.write(content)
 
 
 def _prepared(preset, colours_):

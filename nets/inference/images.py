@@ -4,6 +4,7 @@ import collections
 import contextlib
 import glob
 import hashlib
+import itertools
 import os
 import re
 
@@ -152,6 +153,24 @@ def find(spec):
         return Files(paths)
     records.check_shards(paths)
     return Records(paths)
+
+
+def free_name(path, endings, taken):
+    """A name for the files made of an image: that of its own file, and -2, -3, … where that is taken.
+
+    Args:
+        path: str, of the image.
+        endings: list of str, what the names of the files end in.
+        taken: set of the names of files that were given away, which gets these.
+
+    Returns:
+        The name without what it ends in.
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    names = itertools.chain([stem], (f'{stem}-{number}' for number in itertools.count(2)))
+    free = next(name for name in names if not taken.intersection(name + ending for ending in endings))
+    taken.update(free + ending for ending in endings)
+    return free
 
 
 def _walk(folder):

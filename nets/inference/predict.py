@@ -1,15 +1,16 @@
 """The classes that a network sees in images, and where it sees them."""
 
-import itertools
 import os
 import re
 
 import numpy as np
 
 from nets.data import records
+from nets.data.segmentation import label_images
 from nets.inference import graph, heatmap, images
 from nets.inference.extractor import FeatureExtractor
 
+_ENDING = '.heatmap.png'
 _NUMBERED = re.compile(r'(\d+)\s*:\s*(.*)')
 
 
@@ -137,10 +138,7 @@ class _Drawer:
 
     def __call__(self, path, prepared, activation):
         """Writes the map of one image and returns its path."""
-        stem = os.path.splitext(os.path.basename(path))[0]
-        names = itertools.chain([stem], (f'{stem}-{number}' for number in itertools.count(2)))
-        name = next(name for name in names if name not in self._taken)
-        self._taken.add(name)
-        target = os.path.join(self._folder, name + '.heatmap.png')
-        heatmap.write(target, heatmap.overlay(self._picture(prepared), activation))
+        name = images.free_name(path, [_ENDING], self._taken)
+        target = os.path.join(self._folder, name + _ENDING)
+        label_images.write_image(target, heatmap.overlay(self._picture(prepared), activation))
         return target

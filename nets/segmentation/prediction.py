@@ -115,15 +115,7 @@ class _Writer:
 
     def _stem(self, name):
         """The path of the results of an image, without what they end in."""
-        stem = os.path.splitext(os.path.basename(name))[0]
-        names = itertools.chain([stem], (f'{stem}-{number}' for number in itertools.count(2)))
-        free = next(name for name in names if not self._taken.intersection(self._files(name)))
-        self._taken.update(self._files(free))
-        return os.path.join(self._folder, free)
-
-    def _files(self, stem):
-        """The names of all files that an image may get."""
-        return [stem + ending for ending in self._endings]
+        return os.path.join(self._folder, images.free_name(name, self._endings, self._taken))
 
     @staticmethod
     def _heatmap_ending(name):
