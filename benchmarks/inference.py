@@ -27,10 +27,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def nets_engine(checkpoint, settings):
-    from nets.inference import fold
-    session, images, tensors = fold.folded_session(
-        'resnet_v1_50', checkpoint, ['predictions'], 1000, config=configured(settings, fold.session_config()))
-    return session.make_callable(tensors['predictions'], [images])
+    from nets.inference import engines, fold
+    return engines.open_engine('tensorflow', 'resnet_v1_50', checkpoint, ['predictions'], 1000,
+                               config=configured(settings, fold.session_config()))
 
 
 def unfolded_engine(checkpoint, settings, module='nets.resnet_v1'):

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A module imports only from rows above its own, or from its own package.
 LEVELS = [
-    ['nets.atomic_file', 'nets.error_text', 'nets.slim_compat'],
+    ['nets.atomic_file', 'nets.cores', 'nets.error_text', 'nets.slim_compat'],
     ['nets.complexity', 'nets.convolution', 'nets.initializers'],
     ['nets.layers'],
     ['nets.units'],

@@ -12,6 +12,7 @@ import shutil
 
 import numpy as np
 
+from nets import cores
 from nets.data import listing, manifest, records, shard_workers, shards
 
 try:
@@ -69,7 +70,7 @@ def convert(source, dataset_dir, name=None, split_name='train', num_shards=None,
     images = listing.read(source, split_name, held_out_fraction, _known_classes(dataset_dir, labels_path))
     count = len(images.names)
     num_shards = num_shards or -(-count // _IMAGES_PER_SHARD)
-    num_workers = num_workers or max(1, min(shard_workers.num_cores(), count // _IMAGES_PER_WORKER))
+    num_workers = num_workers or max(1, min(cores.count(), count // _IMAGES_PER_WORKER))
     if num_shards > min(count, _MAX_SHARDS):
         raise ValueError(f'The number of shards must be at most {_MAX_SHARDS} and at most that of the images, {count}; '
                          f'got {num_shards}.')

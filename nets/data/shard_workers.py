@@ -13,11 +13,6 @@ import threading
 _POLL_SECONDS = 0.1
 
 
-def num_cores():
-    """The number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
 def make_all(wanted, num_workers, on_progress, prepare_worker=None):
     """Makes shards.
 

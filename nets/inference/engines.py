@@ -3,15 +3,24 @@
     with engines.open_engine('onnxruntime', 'resnet_v1_50', 'resnet_v1_50.ckpt', ['global_pool']) as engine:
         features = engine(images)['global_pool']
 
-Both run the folded graph (see `nets.inference.fold`), whose weights are constants.
+Both run the folded graph (see `nets.inference.fold`), whose weights are constants. On a processor TensorFlow computes
+two halves of a batch at the same time, so that no core waits while the other ends an operation.
 """
 
+import concurrent.futures
 import logging
+import os
 
+import numpy as np
+
+from nets import cores
 from nets.inference import fold
 from nets.inference.formats import onnx_file
 
 logger = logging.getLogger(__name__)
+
+PARTS = 2  # of a batch that are computed at the same time; more gain nothing
+SMALLEST_PART = 2  # images; smaller ones gain nothing
 
 
 class Engine:
@@ -62,8 +71,9 @@ def open_engine(engine, network, checkpoint, end_points, num_classes=None, confi
 def of_session(engine, session, images, tensors, config=None):
     """Makes the graph of a session ready to run, with the values that its variables have now.
 
-    TensorFlow runs a graph that cannot be folded, such as one whose control flow reads variables, as it is, in that
-    session: keep it open as long as the engine, and the values of its variables.
+    Where the size of a batch is free, a row of a tensor must depend on the image of that row alone, as a batch may be
+    computed in parts. TensorFlow runs a graph that cannot be folded, such as one whose control flow reads variables, as
+    it is, in that session: keep it open as long as the engine, and the values of its variables.
 
     Args:
         engine, config: As in `open_engine`.
@@ -96,12 +106,38 @@ def check(engine):
 
 def _tensorflow(folded, config):
     session, images, tensors = fold.session_of(folded, config)
-    return _of_tensors(session, images, tensors, session.close)
+    whole = _of_tensors(session, images, tensors, session.close)
+    return _in_parts(whole) if _can_split(session, images, tensors, config) else whole
 
 
 def _of_tensors(session, images, tensors, close):
     call = session.make_callable(list(tensors.values()), [images])
     return Engine(lambda batch: dict(zip(tensors, call(batch))), close)
+
+
+def _can_split(session, images, tensors, config):
+    """Whether a batch may be computed in parts: any size of it will do, and several cores of a processor compute."""
+    sizes = [tensor.shape[:1].as_list() for tensor in [images, *tensors.values()]]  # rank 0 gives [], unknown None
+    devices = {device.device_type for device in session.list_devices()}
+    threads = config and config.intra_op_parallelism_threads or int(os.environ.get('TF_NUM_INTRAOP_THREADS') or 0)
+    return all(size == [None] for size in sizes) and devices == {'CPU'} and (threads or cores.count()) > 1
+
+
+def _in_parts(engine):
+    """An engine that computes the parts of a batch at the same time."""
+    threads = concurrent.futures.ThreadPoolExecutor(PARTS)
+
+    def run(batch):
+        if len(batch) < PARTS * SMALLEST_PART:
+            return engine(batch)
+        parts = list(threads.map(engine, np.array_split(batch, PARTS)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def close():
+        threads.shutdown()
+        engine.close()
+
+    return Engine(run, close)
 
 
 def _onnxruntime(folded, config):

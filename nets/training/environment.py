@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 import nets
+from nets import cores
 
 # They change what TensorFlow computes, or where.
 _VARIABLES = ('CUDA_VISIBLE_DEVICES', 'TF_CONFIG', 'TF_DETERMINISTIC_OPS', 'TF_ENABLE_ONEDNN_OPTS', 'TF_XLA_FLAGS')
@@ -37,7 +38,7 @@ def describe():
         'Python': platform.python_version(),
         'system': platform.platform(),
         'host': platform.node(),
-        'processor': f'{_processor()}, {_num_cores()} cores',
+        'processor': f'{_processor()}, {cores.count()} cores',
         'accelerators': ', '.join(_accelerators()) or 'none',
     }
     return {name: value for name, value in told.items() if value}
@@ -67,11 +68,6 @@ def _processor():
             return next(line.partition(':')[2].strip() for line in file if line.startswith('model name'))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _num_cores():
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
 
 
 def _accelerators():

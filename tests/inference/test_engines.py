@@ -36,6 +36,31 @@ def test_onnxruntime_equals_tensorflow_where_convolutions_are_atrous(name, monke
     assert relative(run('onnxruntime', prefix, **dense), expected) < 1e-5
 
 
+@pytest.mark.parametrize(('size', 'threads', 'sizes'), [
+    (3, 0, [3]), (4, 0, [2, 2]), (5, 0, [2, 3]), (5, 1, [5])])
+def test_tensorflow_computes_the_halves_of_a_batch_at_once(size, threads, sizes, monkeypatch, saved):
+    register(monkeypatch, 'resnet_v1_18')
+    prefix, _ = saved('resnet_v1_18')
+    monkeypatch.setattr(engines.cores, 'count', lambda: 2)
+    seen, whole = [], engines._of_tensors
+
+    def watched(*args):
+        engine = whole(*args)
+        return engines.Engine(lambda batch: seen.append(len(batch)) or engine(batch), engine.close)
+
+    monkeypatch.setattr(engines, '_of_tensors', watched)
+    images = np.random.RandomState(0).normal(size=(size, 33, 32, 3)).astype(np.float32)
+    with fold.folded_session('small', prefix, None, 3)[0] as session:
+        operations = fold.fold('small', prefix, None, 3).end_points
+        expected = session.run({name: operation + ':0' for name, operation in operations.items()}, {'images:0': images})
+    config = tf.ConfigProto(intra_op_parallelism_threads=threads)
+    with engines.open_engine('tensorflow', 'small', prefix, None, 3, config=config) as engine:
+        result = engine(images)
+    assert sorted(seen) == sizes
+    assert list(result) == list(expected)
+    assert relative([result], [expected]) < 1e-5
+
+
 def test_a_closed_engine_and_an_unknown_one_say_so(monkeypatch, saved):
     register(monkeypatch, 'resnet_v1_18')
     prefix, _ = saved('resnet_v1_18')

@@ -73,9 +73,10 @@ def _kept(result):
 
 
 def _check(arguments):
-    from nets.data import manifest, shard_workers
+    from nets import cores
+    from nets.data import manifest
     with _bar('checking', 'B', unit_scale=True) as on_progress:
-        result = manifest.check(arguments.check, arguments.workers or shard_workers.num_cores(), on_progress)
+        result = manifest.check(arguments.check, arguments.workers or cores.count(), on_progress)
     for problem in result['problems']:
         print(problem, file=sys.stderr)
     print(f'{result["files"]} files with {result["records"]} records, {result["bytes"]} bytes: '

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+from nets import cores
 from nets.training.distributed import tf_config
 
 # The exit code of a worker that lost another one. From 128 on, Kubeflow starts a replica again (restartPolicy
@@ -82,8 +83,7 @@ def _shares(num_clones, use_gpus):
             raise ValueError(f'--num_clones={num_clones} needs as many GPUs, and there are {len(gpus)}. Lower it, or '
                              'use the CPU (--clone_on_cpu).')
         return [{'CUDA_VISIBLE_DEVICES': gpu} for gpu in gpus[:num_clones]]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    threads = str(max(1, cores // num_clones))
+    threads = str(max(1, cores.count() // num_clones))
     return [{'TF_NUM_INTRAOP_THREADS': os.environ.get('TF_NUM_INTRAOP_THREADS', threads)}] * num_clones
 
 
