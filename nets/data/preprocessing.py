@@ -62,12 +62,19 @@ def _standardised(image, means, deviations, channel_order):
         raise ValueError(f"channel_order must be 'RGB' or 'BGR'; got {channel_order!r}.")
     shape = image.shape.as_list()
     height, width, _ = tf.unstack(tf.shape(image)) if None in shape else shape
-    tile = np.tile if isinstance(width, int) else lambda values, count: tf.tile(values, [count])
+
+    def of_rows(values):
+        """The values of the channels, for all pixels of a row; one value where all are the same."""
+        values = np.float32(values)
+        if np.all(values == values[0]):
+            return values[0]
+        return np.tile(values, width) if isinstance(width, int) else tf.tile(values, [width])
+
     # With rows as one dimension, as broadcasting along three channels takes ten times as long. TensorFlow itself makes
     # reciprocals of a constant's many values, less exact ones.
-    rows = tf.reshape(image, [height, width * 3]) - tile(np.float32(means), width)
+    rows = tf.reshape(image, [height, width * 3]) - of_rows(means)
     if tuple(deviations) != _NO_DEVIATIONS:
-        rows = rows * tile(1 / np.float32(deviations), width)
+        rows = rows * of_rows(1 / np.float32(deviations))
     image = tf.reshape(rows, shape if isinstance(width, int) else [height, width, 3])
     return image if channel_order == 'RGB' else image[..., ::-1]
 
@@ -143,8 +150,7 @@ def _torchvision_train(image, height, width, seed=None, area_range=(0.08, 1.0), 
     image = _random_box(image, box_seed, 0.0, area_range, aspect_ratio_range)
     image = geometry.resize_like_pillow(image, height, width)
     image.set_shape([height, width, 3])
-    image = tf.cast(geometry.random_flip(image, flip_seed), tf.float32)
-    return _standardised(image / 255., means, deviations, channel_order)
+    return _standardised(geometry.random_flip(image, flip_seed) / 255., means, deviations, channel_order)
 
 
 def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=TORCHVISION_MEANS,
@@ -167,7 +173,7 @@ def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=T
     image = geometry.resize_like_pillow(image, new_size[0], new_size[1], interpolation)
     # Pillow's users round half of the surplus to the nearest even number of pixels.
     surplus = tf.cast(tf.rint(tf.cast(tf.shape(image)[:2] - [height, width], tf.float32) / 2), tf.int32)
-    image = tf.cast(geometry.crop(image, surplus[0], surplus[1], height, width), tf.float32)
+    image = geometry.crop(image, surplus[0], surplus[1], height, width)
     return _standardised(image / 255., means, deviations, channel_order)
 
 
