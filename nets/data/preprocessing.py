@@ -179,8 +179,20 @@ def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=T
 
 # From 0 to 1 to -1 to 1.
 _HALVES = (0.5, 0.5, 0.5)
-_RESIZERS = (tf.raw_ops.ResizeBilinear, tf.raw_ops.ResizeNearestNeighbor, tf.raw_ops.ResizeBicubic,
-             tf.raw_ops.ResizeArea)
+
+
+def _resized(resize, image, height, width):
+    image = tf.image.convert_image_dtype(image, tf.float32)
+    return resize(images=image[tf.newaxis], size=[height, width])[0]
+
+
+def _nearest(image, height, width):
+    return tf.image.convert_image_dtype(geometry.resize_nearest(image, height, width), tf.float32)
+
+
+# From uint8 to float32, 0-1 (or beyond, where a cubic swings over).
+_RESIZERS = (functools.partial(_resized, tf.raw_ops.ResizeBilinear), _nearest,
+             functools.partial(_resized, tf.raw_ops.ResizeBicubic), functools.partial(_resized, tf.raw_ops.ResizeArea))
 
 
 def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
@@ -200,10 +212,8 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
     """
     box_seed, resize_seed, flip_seed, colour_seed = geometry.split(seed, 4)
     image = _random_box(image, box_seed, 0.1, area_range, aspect_ratio_range)
-    image = tf.image.convert_image_dtype(image, tf.float32)[tf.newaxis]
     method = tf.random.stateless_uniform([], resize_seed, 0, len(_RESIZERS), tf.int32)
-    image = tf.switch_case(method, [functools.partial(resize, images=image, size=[height, width])
-                                    for resize in _RESIZERS])[0]
+    image = tf.switch_case(method, [functools.partial(resize, image, height, width) for resize in _RESIZERS])
     image.set_shape([height, width, 3])
     if flip:
         image = geometry.random_flip(image, flip_seed)
