@@ -19,6 +19,7 @@ from nets.inference import graph as graphs
 from nets.segmentation import model_file, tiles
 from nets.training import inputs
 
+_NETWORK = 'network'  # scope of the folded network
 _LOGITS = 'logits'
 
 # What runs on one image: placeholders and tensors. size: of the scaled image. padded: the scaled image, standardised
@@ -53,8 +54,10 @@ class Segmenter:
         session_config = inputs.session_config(config.clone_on_cpu)
         folded, self.end_points = _folded(self, config, end_points, session_config)
         with tf.Graph().as_default() as graph:
-            self._run = _build(self.model, folded)
+            weights = folded.nodes.weights()
+            self._run = _build(self.model, folded, weights)
         self._session = tf.Session(graph=graph, config=session_config)
+        fold.assign(self._session, weights, _NETWORK + '/')
         self.by_tiles = config.tile_size and tiles.class_map_fn(self.model, self._session, self._run, config.tile_size)
 
     def __enter__(self):
@@ -144,8 +147,11 @@ def _folded(segmenter, config, end_points, session_config):
         return fold.fold_session(session, images, tensors), end_points
 
 
-def _build(model, folded):
-    """Puts the folded network between an image and its probabilities, in the current graph; a `_Run`."""
+def _build(model, folded, weights):
+    """Puts the folded network between an image and its probabilities, in the current graph; a `_Run`.
+
+    The weights, names among the constants, are variables without values; see `fold.folded_session`.
+    """
     image = tf.placeholder(tf.uint8, [None, None, 3])
     size = tf.placeholder(tf.int32, [2])
     mirrored = tf.placeholder(tf.bool, [])
@@ -156,8 +162,8 @@ def _build(model, folded):
     padded = tf.pad(_mirrored(net, mirrored), [[0, 0], [0, bottom], [0, right], [0, 0]])
     names = list(folded.end_points)
     tensors = dict(zip(names, tf.import_graph_def(
-        folded.nodes.graph_def(), {folded.images + ':0': padded},
-        [folded.end_points[name] + ':0' for name in names], name='network'), strict=True))
+        folded.nodes.graph_def(weights), {folded.images + ':0': padded},
+        [folded.end_points[name] + ':0' for name in names], name=_NETWORK), strict=True))
     net = resize_bilinear(tensors[_LOGITS], tf.unstack(tf.shape(padded)[1:3]))[:, :size[0], :size[1]]
     net = resize_bilinear(_mirrored(net, mirrored), tf.unstack(tf.shape(image)[:2]))
     return _Run(image, size, mirrored, standardised, padded, tensors, tf.nn.softmax(net)[0])
