@@ -62,7 +62,6 @@ def batches(dataset, preprocess, height, width, batch_size, share=None, num_para
 
         return streams.evaluation(source, corrupt, decode, finish, batch_size, num_parallel_calls)
 
-    @tf.function(autograph=False)  # so that what is mapped several times is built once
     def prepare(row):
         example = source.load(row)
         image = preprocess(images.Encoded(example['encoded']), height, width,

@@ -12,7 +12,7 @@ import contextlib
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.checkpoints import mismatch, restore
+from nets.checkpoints import restore
 from nets.dense.layers import resize_bilinear
 from nets.inference import fold
 from nets.inference import graph as graphs
@@ -138,7 +138,7 @@ def _folded(segmenter, config, end_points, session_config):
         for name in end_points:
             if name not in known:
                 raise ValueError(graphs.no_end_point(name, known))
-        load = restore.restore_fn(segmenter.checkpoint, tf.model_variables(), user=mismatch.COMMANDS,
+        load = restore.restore_fn(segmenter.checkpoint, tf.model_variables(),
                                   moving_averages=config.moving_average_decay is not None)
         tensors = collections.OrderedDict(((name, known[name]) for name in end_points), **tiles.means(graph))
         tensors[_LOGITS] = logits

@@ -53,7 +53,6 @@ def batches(dataset, preprocess, height, width, batch_size, share=None, num_para
     if share is None:
         return _evaluation(dataset, preprocess, height, width, batch_size, reader, corrupt, num_parallel_calls)
 
-    @tf.function(autograph=False)  # so that what is mapped several times is built once
     def prepare(row):
         example = dataset.source.load(row)
         image, label = preprocess(*reader.read(example), height, width, dataset.ignore_label,
