@@ -58,15 +58,19 @@ class Encoded:
         last = tf.strings.substr(encoded, tf.maximum(tf.strings.length(encoded) - 2, 0), 2)
         self._encoded = encoded
         self._partly = tf.logical_and(tf.io.is_jpeg(encoded), tf.equal(last, _JPEG_END))
+
+        def decode_whole():
+            pixels = decode(encoded)
+            return pixels, tf.shape(pixels)
+
         # Whole, unless it can be decoded in part.
-        self._pixels = tf.cond(self._partly, lambda: tf.zeros([0, 0, 3], tf.uint8), lambda: decode(encoded))
-        self._size = tf.cond(self._partly, lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-                             lambda: tf.shape(self._pixels)[:2])
+        self._pixels, self._shape = tf.cond(
+            self._partly, lambda: (tf.zeros([0, 0, 3], tf.uint8), _jpeg_shape(encoded)), decode_whole)
 
     @property
     def shape(self):
         """The shape of the image, int32 `[3]`. Running it raises as `decode` does."""
-        return tf.concat([self._size, [3]], 0)
+        return self._shape
 
     def whole(self):
         """Decodes the whole image, as `decode` does."""
@@ -86,11 +90,16 @@ class Encoded:
             # Colours have half the resolution of brightness in most files. Each pixel's come from the colours around
             # it as well, which have to be in what is decoded.
             low = tf.maximum(start - _CONTEXT, 0)[:2]
-            high = tf.minimum((start + size + _CONTEXT)[:2], self._size)
+            high = tf.minimum(start + size + _CONTEXT, self._shape)[:2]
             part = tf.image.decode_and_crop_jpeg(self._encoded, tf.concat([low, high - low], 0), channels=3)
             return tf.slice(part, tf.concat([start[:2] - low, [0]], 0), size)
 
         return tf.cond(self._partly, decode_part, lambda: tf.slice(self._pixels, start, size))
+
+
+def _jpeg_shape(encoded):
+    """The shape that a JPEG has as RGB."""
+    return tf.concat([tf.image.extract_jpeg_shape(encoded)[:2], [3]], 0)
 
 
 def whole(image):
