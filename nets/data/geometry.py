@@ -20,7 +20,7 @@ def resize(image, height, width):
 
 
 def resize_nearest(image, height, width):
-    """What `tf.raw_ops.ResizeNearestNeighbor` gives, without half-pixel centres, in a third of the time.
+    """What `tf.raw_ops.ResizeNearestNeighbor` gives, without half-pixel centres, in two thirds of the time.
 
     Args:
         image: `[image_height, image_width, 3]` of any type, the faster the smaller.
@@ -28,13 +28,13 @@ def resize_nearest(image, height, width):
     """
     old_height, old_width, _ = tf.unstack(tf.shape(image))
     # Rows are fast to pick, columns are not.
-    pixels = tf.gather(tf.reshape(image, [old_height, old_width * 3]), _nearest(old_height, height))
+    pixels = tf.gather(tf.reshape(image, [old_height, old_width * 3]), _sources(old_height, height))
     pixels = tf.reshape(tf.transpose(pixels), [old_width, 3 * height])
-    pixels = tf.gather(pixels, _nearest(old_width, width))
+    pixels = tf.gather(pixels, _sources(old_width, width))
     return tf.reshape(tf.transpose(tf.reshape(pixels, [width * 3, height])), [height, width, 3])
 
 
-def _nearest(old_size, size):
+def _sources(old_size, size):
     """The index of the old pixel that each new one takes, in float32 as TensorFlow has it; int32 `[size]`."""
     places = np.arange(size, dtype=np.float32) * (tf.cast(old_size, tf.float32) / size)
     return tf.minimum(tf.cast(places, tf.int32), old_size - 1)

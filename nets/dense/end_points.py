@@ -54,6 +54,8 @@ def decoder_end_points(network, strides, output_stride=None, store_non_strided_a
     Raises:
         ValueError: If there is no such network, or no map of a stride; the message says which strides there are.
     """
+    if isinstance(strides, int):
+        raise ValueError('strides must be a list of ints; got {!r}.'.format(strides))
     function = _function(network)
     root, output_stride = function.layout.root_block(), resnet_utils.check_output_stride(
         output_stride, reachable_output_strides(network))

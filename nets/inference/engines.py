@@ -117,10 +117,11 @@ def _of_tensors(session, images, tensors, close):
 
 def _can_split(session, images, tensors, config):
     """Whether a batch may be computed in parts: any size of it will do, and several cores of a processor compute."""
-    sizes = [tensor.shape[:1].as_list() for tensor in [images, *tensors.values()]]  # rank 0 gives [], unknown None
+    shapes = [tensor.shape for tensor in [images, *tensors.values()]]
+    is_free = all(shape.ndims and shape.as_list()[0] is None for shape in shapes)
     devices = {device.device_type for device in session.list_devices()}
     threads = config and config.intra_op_parallelism_threads or int(os.environ.get('TF_NUM_INTRAOP_THREADS') or 0)
-    return all(size == [None] for size in sizes) and devices == {'CPU'} and (threads or cores.count()) > 1
+    return is_free and devices == {'CPU'} and (threads or cores.count()) > 1
 
 
 def _in_parts(engine):

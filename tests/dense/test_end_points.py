@@ -150,6 +150,8 @@ def test_strides_that_there_are_not_are_told(stride):
 
 
 def test_other_wrong_arguments_are_told():
+    with pytest.raises(ValueError, match='strides must be a list of ints; got 4'):
+        dense.decoder_end_points('resnet_v1_50', 4)
     with pytest.raises(ValueError, match="Unknown network 'resnet_v1_51'; did you mean 'resnet_v1_50'"):
         dense.decoder_end_points('resnet_v1_51', [4])
     with pytest.raises(ValueError, match="Unknown network 'resnet'"):
