@@ -76,7 +76,8 @@ test: $(VENV)/.test
 soak: $(VENV)/.test
 	SOAK=1 SOAK_KILLS=200 $(RUN) -m pytest tests/origins tests/training/test_kills.py
 
-# The core's tests are those right under tests/, and of the repair of tf-slim that it has nothing to do there.
+# The core's tests are those right under tests/ but for recomputing, of restoring, and of the repair of tf-slim that it has
+# nothing to do there.
 test-tf1:
 ifeq ($(PYTHON37),)
 	@echo 'Skipped: there is no python3.7 on the PATH; name one with PYTHON37=<path>'
@@ -85,7 +86,7 @@ else
 	$(VENV_TF1)/bin/python -m pytest -o filterwarnings= -o addopts= -q $(TF1_TESTS)
 endif
 
-TF1_TESTS = $(wildcard tests/test_*.py) tests/checkpoints tests/slim_compat/test_repair.py
+TF1_TESTS = $(filter-out tests/test_recompute%,$(wildcard tests/test_*.py)) tests/checkpoints tests/slim_compat/test_repair.py
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
