@@ -26,18 +26,13 @@ def resize_nearest(image, height, width):
         image: `[image_height, image_width, 3]` of any type, the faster the smaller.
         height, width: ints.
     """
-    old_height, old_width, _ = tf.unstack(tf.shape(image))
-    # Rows are fast to pick, columns are not.
-    pixels = tf.gather(tf.reshape(image, [old_height, old_width * 3]), _sources(old_height, height))
-    pixels = tf.reshape(tf.transpose(pixels), [old_width, 3 * height])
-    pixels = tf.gather(pixels, _sources(old_width, width))
-    return tf.reshape(tf.transpose(tf.reshape(pixels, [width * 3, height])), [height, width, 3])
+    def pick(matrix, length):
+        old_length = tf.shape(matrix)[0]
+        # In float32, as TensorFlow has it.
+        places = np.arange(length, dtype=np.float32) * (tf.cast(old_length, tf.float32) / length)
+        return tf.gather(matrix, tf.minimum(tf.cast(places, tf.int32), old_length - 1))
 
-
-def _sources(old_size, size):
-    """The index of the old pixel that each new one takes, in float32 as TensorFlow has it; int32 `[size]`."""
-    places = np.arange(size, dtype=np.float32) * (tf.cast(old_size, tf.float32) / size)
-    return tf.minimum(tf.cast(places, tf.int32), old_size - 1)
+    return _resize_by_axes(image, height, width, pick)
 
 
 _KERNELS = {'bilinear': 'triangle', 'bicubic': 'keyscubic'}
@@ -48,24 +43,33 @@ def resize_like_pillow(image, height, width, method='bilinear'):
 
     As Pillow does it: first the rows are resized and rounded, then the columns.
     """
+    def average(matrix, length):
+        scale = tf.cast(length, tf.float32) / tf.cast(tf.shape(matrix)[0], tf.float32)
+        # An image of one row, with many channels: rows would be shared out one by one to threads, which costs more
+        # than the resizing.
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=matrix[tf.newaxis, tf.newaxis], size=[1, length], scale=[1., scale], translation=[0., 0.],
+            kernel_type=_KERNELS[method], antialias=True)[0, 0]
+        whole = tf.floor(resized + 0.5)
+        return tf.clip_by_value(whole, 0., 255.) if method == 'bicubic' else whole  # averages need no clipping
+
+    return _resize_by_axes(tf.cast(image, tf.float32), height, width, average)
+
+
+def _resize_by_axes(image, height, width, resize_columns):
+    """Resizes first the rows of an image, then the columns.
+
+    Args:
+        image: `[image_height, image_width, 3]`.
+        height, width: ints or int32 scalars.
+        resize_columns: A function from a matrix and a new length of its columns to the matrix with these.
+    """
     # Matrices, as TensorFlow takes several times as long to transpose three dimensions, and to resize three channels.
     old_height, old_width, _ = tf.unstack(tf.shape(image))
-    pixels = tf.transpose(tf.reshape(tf.cast(image, tf.float32), [old_height, old_width * 3]))
-    pixels = _resize_columns(tf.reshape(pixels, [old_width, 3 * old_height]), width, method)
+    pixels = tf.transpose(tf.reshape(image, [old_height, old_width * 3]))
+    pixels = resize_columns(tf.reshape(pixels, [old_width, 3 * old_height]), width)
     pixels = tf.transpose(tf.reshape(pixels, [width * 3, old_height]))
-    return tf.reshape(_resize_columns(pixels, height, method), [height, width, 3])
-
-
-def _resize_columns(matrix, length, method):
-    """Resizes the columns of a matrix; whole numbers from 0 to 255."""
-    scale = tf.cast(length, tf.float32) / tf.cast(tf.shape(matrix)[0], tf.float32)
-    # An image of one row, with many channels: rows would be shared out one by one to threads, which costs more than
-    # the resizing.
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=matrix[tf.newaxis, tf.newaxis], size=[1, length], scale=[1., scale], translation=[0., 0.],
-        kernel_type=_KERNELS[method], antialias=True)[0, 0]
-    whole = tf.floor(resized + 0.5)
-    return tf.clip_by_value(whole, 0., 255.) if method == 'bicubic' else whole  # averages need no clipping
+    return tf.reshape(resize_columns(pixels, height), [height, width, 3])
 
 
 def resize_short_side(image, side):

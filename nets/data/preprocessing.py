@@ -181,18 +181,16 @@ def _torchvision_eval(image, height, width, seed=None, resize_side=None, means=T
 _HALVES = (0.5, 0.5, 0.5)
 
 
-def _resized(resize, image, height, width, clip):
+def _resized(resize, image, height, width):
     image = tf.image.convert_image_dtype(image, tf.float32)
-    image = resize(images=image[tf.newaxis], size=[height, width])[0]
-    return tf.clip_by_value(image, 0., 1.) if clip and resize is tf.raw_ops.ResizeBicubic else image
+    return resize(images=image[tf.newaxis], size=[height, width])[0]
 
 
-def _nearest(image, height, width, clip):
-    del clip
+def _nearest(image, height, width):
     return tf.image.convert_image_dtype(geometry.resize_nearest(image, height, width), tf.float32)
 
 
-# From uint8 to float32, 0-1; without `clip` bicubic resizing swings over.
+# From uint8 to float32, 0-1 but where bicubic resizing swings over.
 _RESIZERS = (functools.partial(_resized, tf.raw_ops.ResizeBilinear), _nearest,
              functools.partial(_resized, tf.raw_ops.ResizeBicubic), functools.partial(_resized, tf.raw_ops.ResizeArea))
 
@@ -215,14 +213,13 @@ def _inception_train(image, height, width, seed=None, area_range=(0.05, 1.0),
     box_seed, resize_seed, flip_seed, colour_seed = geometry.split(seed, 4)
     image = _random_box(image, box_seed, 0.1, area_range, aspect_ratio_range)
     method = tf.random.stateless_uniform([], resize_seed, 0, len(_RESIZERS), tf.int32)
-    image = tf.switch_case(method, [functools.partial(resize, image, height, width, not colour)
-                                    for resize in _RESIZERS])
+    image = tf.switch_case(method, [functools.partial(resize, image, height, width) for resize in _RESIZERS])
     image.set_shape([height, width, 3])
     if flip:
         image = geometry.random_flip(image, flip_seed)
     if colour:
-        image = tf.clip_by_value(colours.change_at_random(image, colour_seed), 0., 1.)
-    return _standardised(image, means, deviations, channel_order)
+        image = colours.change_at_random(image, colour_seed)
+    return _standardised(tf.clip_by_value(image, 0., 1.), means, deviations, channel_order)
 
 
 def _inception_eval(image, height, width, seed=None, central_fraction=0.875, means=_HALVES, deviations=_HALVES,

@@ -19,8 +19,8 @@ from nets.inference.formats import onnx_file
 
 logger = logging.getLogger(__name__)
 
-PARTS = 2  # of a batch that are computed at the same time; more gain nothing
-SMALLEST_PART = 2  # images; smaller ones gain nothing
+_PARTS = 2  # of a batch that are computed at the same time; more gain nothing
+_SMALLEST_PART = 2  # images; smaller ones gain nothing
 
 
 class Engine:
@@ -126,12 +126,12 @@ def _can_split(session, images, tensors, config):
 
 def _in_parts(engine):
     """An engine that computes the parts of a batch at the same time."""
-    threads = concurrent.futures.ThreadPoolExecutor(PARTS)
+    threads = concurrent.futures.ThreadPoolExecutor(_PARTS)
 
     def run(batch):
-        if len(batch) < PARTS * SMALLEST_PART:
+        if len(batch) < _PARTS * _SMALLEST_PART:
             return engine(batch)
-        parts = list(threads.map(engine, np.array_split(batch, PARTS)))
+        parts = list(threads.map(engine, np.array_split(batch, _PARTS)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def close():

@@ -7,18 +7,14 @@ import sys
 import zipfile
 
 import golden
-import numpy as np
-import pytest
-import tensorflow.compat.v1 as tf
-from goldens import fill
-
-if sys.version_info < (3, 10):
-    pytest.skip('formats are for Python 3.10 and later', allow_module_level=True)
-
 import h5py
 import keras
+import numpy as np
+import pytest
 import safetensors.numpy
 import tensorflow
+import tensorflow.compat.v1 as tf
+from goldens import fill
 from keras_reference import arrays_of, eagerly
 from optional import torch
 

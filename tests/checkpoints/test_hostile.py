@@ -13,13 +13,9 @@ import time
 import zipfile
 
 import golden
+import h5py
 import numpy as np
 import pytest
-
-if sys.version_info < (3, 10):
-    pytest.skip('formats are for Python 3.10 and later', allow_module_level=True)
-
-import h5py
 import safetensors.numpy
 import tensorflow.compat.v1 as tf
 from keras_reference import write_legacy

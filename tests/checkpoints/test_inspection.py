@@ -2,16 +2,11 @@
 
 import hashlib
 import os
-import sys
 
 import golden
 import numpy as np
 import pytest
 from goldens import fill
-
-if sys.version_info < (3, 10):
-    pytest.skip('inspection is for Python 3.10 and later', allow_module_level=True)
-
 from optional import torch
 
 from nets import nets_factory, resnet

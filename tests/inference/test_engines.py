@@ -50,9 +50,9 @@ def test_tensorflow_computes_the_halves_of_a_batch_at_once(size, threads, sizes,
 
     monkeypatch.setattr(engines, '_of_tensors', watched)
     images = np.random.RandomState(0).normal(size=(size, 33, 32, 3)).astype(np.float32)
-    with fold.folded_session('small', prefix, None, 3)[0] as session:
-        operations = fold.fold('small', prefix, None, 3).end_points
-        expected = session.run({name: operation + ':0' for name, operation in operations.items()}, {'images:0': images})
+    session, placeholder, tensors = fold.folded_session('small', prefix, None, 3)
+    with session:
+        expected = session.run(tensors, {placeholder: images})
     config = tf.ConfigProto(intra_op_parallelism_threads=threads)
     with engines.open_engine('tensorflow', 'small', prefix, None, 3, config=config) as engine:
         result = engine(images)
