@@ -1,6 +1,6 @@
 """Training images per second on the CPU: this library's pipeline beside slim's and a loader of torch and Pillow.
 
-    python benchmarks/data_pipeline.py [--presets inception torchvision] [--batch_size 32] [--rounds 5] [--seconds 5]
+    python benchmarks/data_pipeline.py [--presets inception torchvision vgg] [--batch_size 32] [--rounds 5] [--seconds 5]
 
 All make batches of 224 pixels from the same JPEG files of 500 x 375 pixels, made from scikit-learn's two photos:
 
@@ -8,6 +8,8 @@ All make batches of 224 pixels from the same JPEG files of 500 x 375 pixels, mad
   times, -1 to 1. No changes of the colours, which Pillow would need other means for.
 - `torchvision`: a random box of 8 to 100 %, resized by the antialiased bilinear method, mirrored half of the times,
   standardised by the channels' means and deviations.
+- `vgg`, the default of slim's scripts for these networks: resized by the bilinear method to a random short side of 256
+  to 512, a random box of 224 by 224, mirrored half of the times, less the channels' means.
 
 The sides:
 
@@ -43,7 +45,9 @@ SIZE = 224
 WIDTH, HEIGHT = 500, 375
 NUM_IMAGES = 512
 MEANS, DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+VGG_MEANS, VGG_SIDES = (123.68, 116.78, 103.94), (256, 512)
 AREAS = {'inception': (0.05, 1.0), 'torchvision': (0.08, 1.0)}
+PRESETS = (*AREAS, 'vgg')
 RATIOS = (3 / 4, 4 / 3)
 # More batches than any side makes in advance.
 WARM_UP = 12
@@ -105,6 +109,16 @@ def slim_side(folder, preset, batch_size):
     provider = slim.dataset_data_provider.DatasetDataProvider(
         dataset, num_readers=4, common_queue_capacity=20 * batch_size, common_queue_min=10 * batch_size)
     image, label = provider.get(['image', 'label'])
+    image = (slim_vgg if preset == 'vgg' else functools.partial(slim_box, preset=preset))(image)
+    batch = tf.train.batch([image, label], batch_size, num_threads=4, capacity=5 * batch_size)
+    images, labels = slim.prefetch_queue.prefetch_queue(list(batch), capacity=2).dequeue()
+    session = tf.Session()
+    tf.train.start_queue_runners(session)
+    return session.make_callable([images.op, labels.op])
+
+
+def slim_box(image, preset):
+    import tensorflow.compat.v1 as tf
     start, size, _ = tf.image.sample_distorted_bounding_box(
         tf.shape(image), tf.constant([[[0., 0., 1., 1.]]]), min_object_covered=0.1 if preset == 'inception' else 0.0,
         aspect_ratio_range=RATIOS, area_range=AREAS[preset], max_attempts=100, use_image_if_no_bounding_boxes=True)
@@ -119,14 +133,21 @@ def slim_side(folder, preset, batch_size):
     image.set_shape([SIZE, SIZE, 3])
     image = tf.image.random_flip_left_right(image)
     if preset == 'inception':
-        image = (tf.clip_by_value(image, 0., 1.) - 0.5) * 2.
-    else:
-        image = (image - tf.constant(MEANS)) / tf.constant(DEVIATIONS)
-    batch = tf.train.batch([image, label], batch_size, num_threads=4, capacity=5 * batch_size)
-    images, labels = slim.prefetch_queue.prefetch_queue(list(batch), capacity=2).dequeue()
-    session = tf.Session()
-    tf.train.start_queue_runners(session)
-    return session.make_callable([images.op, labels.op])
+        return (tf.clip_by_value(image, 0., 1.) - 0.5) * 2.
+    return (image - tf.constant(MEANS)) / tf.constant(DEVIATIONS)
+
+
+def slim_vgg(image):
+    import tensorflow.compat.v1 as tf
+    size = tf.to_float(tf.shape(image)[:2])
+    side = tf.random_uniform([], VGG_SIDES[0], VGG_SIDES[1] + 1, tf.int32)
+    new_size = tf.to_int32(tf.rint(size * tf.to_float(side) / tf.reduce_min(size)))
+    image = tf.image.resize_bilinear(image[tf.newaxis], new_size)[0]
+    top, left = (tf.random_uniform([], 0, new_size[axis] - SIZE + 1, tf.int32) for axis in (0, 1))
+    image = tf.slice(image, tf.stack([top, left, 0]), [SIZE, SIZE, 3])
+    image.set_shape([SIZE, SIZE, 3])
+    image = tf.image.random_flip_left_right(tf.to_float(image))
+    return tf.concat([channel - mean for channel, mean in zip(tf.split(image, 3, 2), VGG_MEANS)], 2)
 
 
 class TorchImages:
@@ -137,14 +158,14 @@ class TorchImages:
         from PIL import Image
         self._torch, self._open = torch, Image.open
         self._paths = sorted(pathlib.Path(folder, 'images', 'train').glob('*/*.jpg'))
-        self._area = AREAS[preset]
+        self._area = AREAS.get(preset)
         filters = Image.Resampling
         self._filters = ([filters.BILINEAR, filters.NEAREST, filters.BICUBIC, filters.BOX] if preset == 'inception' else
                          [filters.BILINEAR])
-        halves = (0.5,) * 3
-        self._means, self._deviations = (
-            torch.tensor(values).view(3, 1, 1)
-            for values in ((halves, halves) if preset == 'inception' else (MEANS, DEVIATIONS)))
+        moments = {'inception': ((0.5,) * 3,) * 2, 'torchvision': (MEANS, DEVIATIONS), 'vgg': (VGG_MEANS, None)}
+        means, deviations = moments[preset]
+        self._means = torch.tensor(means).view(3, 1, 1)
+        self._deviations = torch.tensor(deviations).view(3, 1, 1) if deviations else None
         self._mirror = Image.Transpose.FLIP_LEFT_RIGHT
 
     def __len__(self):
@@ -164,11 +185,19 @@ class TorchImages:
     def __getitem__(self, index):
         with self._open(self._paths[index]) as file:
             image = file.convert('RGB')
-        image = image.crop(self._box(*image.size)).resize((SIZE, SIZE), random.choice(self._filters))
+        if self._area:
+            image = image.crop(self._box(*image.size)).resize((SIZE, SIZE), random.choice(self._filters))
+        else:
+            scale = random.randint(*VGG_SIDES) / min(image.size)
+            image = image.resize([round(size * scale) for size in image.size], self._filters[0])
+            left, top = (random.randint(0, size - SIZE) for size in image.size)
+            image = image.crop((left, top, left + SIZE, top + SIZE))
         if random.random() < 0.5:
             image = image.transpose(self._mirror)
-        tensor = self._torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div_(255)
-        return tensor.sub_(self._means).div_(self._deviations), index % 2
+        tensor = self._torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float()
+        if self._deviations is None:
+            return tensor.sub_(self._means), index % 2
+        return tensor.div_(255).sub_(self._means).div_(self._deviations), index % 2
 
 
 def torch_side(folder, preset, batch_size):
@@ -250,7 +279,7 @@ def measure(folder, preset, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--presets', nargs='+', choices=AREAS, default=list(AREAS))
+    parser.add_argument('--presets', nargs='+', choices=PRESETS, default=PRESETS)
     parser.add_argument('--sides', nargs='+', choices=SIDES, default=list(SIDES))
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--quality', type=int, default=95, help='of the JPEG files')

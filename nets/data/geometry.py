@@ -1,7 +1,11 @@
 """Resizing, cropping and flipping of one image, and the seeds for what is random in it."""
 
+import functools
+
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from nets.data import images
 
 # `tf.compat.v1.image` lacks the stateless functions.
 _stateless = tf.compat.v2.image
@@ -19,6 +23,39 @@ def resize(image, height, width):
     return tf.raw_ops.ResizeBilinear(images=image[tf.newaxis], size=[height, width])[0]
 
 
+def resize_window(image, size, start, window):
+    """What cropping the result of `resize` gives, to the bit, of no more pixels than that takes.
+
+    Args:
+        image: uint8 `[image_height, image_width, 3]`, or an `images.Encoded`.
+        size: two int32 scalars, what the whole image would be resized to.
+        start: two int32 scalars, top and left of the window there.
+        window: two ints, its height and width.
+    """
+    old_size = tf.unstack(images.shape_of(image)[:2])
+    axes = [_neighbours(*axis) for axis in zip(old_size, size, start, window, strict=True)]
+    first = tf.stack([low[0] for low, _, _ in axes] + [0])
+    last = tf.stack([high[-1] for _, high, _ in axes] + [2])
+
+    def interpolate(matrix, axis):
+        low, high, part = axes[axis]
+        low, high = (tf.cast(tf.gather(matrix, rows - first[axis]), tf.float32) for rows in (low, high))
+        return low + (high - low) * part[:, tf.newaxis]
+
+    return _resize_by_axes(images.crop(image, first, last + 1 - first), *window,
+                           [functools.partial(interpolate, axis=axis) for axis in (0, 1)])
+
+
+def _neighbours(old_length, new_length, start, count):
+    """Between which two pixels those of a resized row are, and how far from the first; int32 and float32 `[count]`."""
+    # In float32, as TensorFlow has it.
+    scale = tf.cast(old_length, tf.float32) / tf.cast(new_length, tf.float32)
+    places = tf.cast(start + tf.range(count), tf.float32) * scale
+    low = tf.floor(places)
+    high = tf.minimum(tf.cast(tf.ceil(places), tf.int32), old_length - 1)
+    return tf.cast(low, tf.int32), high, places - low
+
+
 def resize_nearest(image, height, width):
     """What `tf.raw_ops.ResizeNearestNeighbor` gives, without half-pixel centres, in two thirds of the time.
 
@@ -32,7 +69,7 @@ def resize_nearest(image, height, width):
         places = np.arange(length, dtype=np.float32) * (tf.cast(old_length, tf.float32) / length)
         return tf.gather(matrix, tf.minimum(tf.cast(places, tf.int32), old_length - 1))
 
-    return _resize_by_axes(image, height, width, pick)
+    return _resize_by_axes(image, height, width, [functools.partial(pick, length=length) for length in (height, width)])
 
 
 _KERNELS = {'bilinear': 'triangle', 'bicubic': 'keyscubic'}
@@ -53,31 +90,42 @@ def resize_like_pillow(image, height, width, method='bilinear'):
         whole = tf.floor(resized + 0.5)
         return tf.clip_by_value(whole, 0., 255.) if method == 'bicubic' else whole  # averages need no clipping
 
-    return _resize_by_axes(tf.cast(image, tf.float32), height, width, average)
+    return _resize_by_axes(tf.cast(image, tf.float32), height, width,
+                           [functools.partial(average, length=length) for length in (height, width)])
 
 
-def _resize_by_axes(image, height, width, resize_columns):
+def _resize_by_axes(image, height, width, resizers):
     """Resizes first the rows of an image, then the columns.
 
     Args:
         image: `[image_height, image_width, 3]`.
         height, width: ints or int32 scalars.
-        resize_columns: A function from a matrix and a new length of its columns to the matrix with these.
+        resizers: two functions from a matrix to one with columns of the new height, and of the new width.
     """
     # Matrices, as TensorFlow takes several times as long to transpose three dimensions, and to resize three channels.
+    down, across = resizers
     old_height, old_width, _ = tf.unstack(tf.shape(image))
     pixels = tf.transpose(tf.reshape(image, [old_height, old_width * 3]))
-    pixels = resize_columns(tf.reshape(pixels, [old_width, 3 * old_height]), width)
+    pixels = across(tf.reshape(pixels, [old_width, 3 * old_height]))
     pixels = tf.transpose(tf.reshape(pixels, [width * 3, old_height]))
-    return tf.reshape(resize_columns(pixels, height), [height, width, 3])
+    return tf.reshape(down(pixels), [height, width, 3])
+
+
+def short_side_size(image, side):
+    """Height and width for a short side, int32 scalars; the long side is rounded, in float32 as slim has it.
+
+    Args:
+        image: `[image_height, image_width, 3]`, or an `images.Encoded`.
+        side: int or int32 scalar.
+    """
+    size = tf.cast(images.shape_of(image)[:2], tf.float32)
+    scale = tf.cast(side, tf.float32) / tf.reduce_min(size)
+    return tf.unstack(tf.cast(tf.rint(size * scale), tf.int32))
 
 
 def resize_short_side(image, side):
-    """Keeps the shape; the long side is rounded to whole pixels, in float32 as slim has it."""
-    size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scale = tf.cast(side, tf.float32) / tf.reduce_min(size)
-    height, width = tf.unstack(tf.cast(tf.rint(size * scale), tf.int32))
-    return resize(image, height, width)
+    """Keeps the shape."""
+    return resize(image, *short_side_size(image, side))
 
 
 def cover(image, height, width):
@@ -99,11 +147,20 @@ def centre_crop(image, height, width):
     return crop(image, surplus[0] // 2, surplus[1] // 2, height, width)
 
 
+def random_start(size, window, seed):
+    """Top and left of a random window, int32 scalars; all places are equally likely.
+
+    Args:
+        size: two int32 scalars, height and width of the image.
+        window: two ints or int32 scalars, height and width of the window.
+        seed: see `split`.
+    """
+    return [tf.random.stateless_uniform([], axis_seed, 0, length - part + 1, tf.int32)
+            for axis_seed, length, part in zip(split(seed, 2), size, window, strict=True)]
+
+
 def random_crop(image, height, width, seed):
-    choices = tf.unstack(tf.shape(image)[:2] - [height, width] + 1)
-    top, left = (tf.random.stateless_uniform([], axis_seed, 0, count, tf.int32)
-                 for axis_seed, count in zip(split(seed, 2), choices, strict=True))
-    return crop(image, top, left, height, width)
+    return crop(image, *random_start(tf.unstack(tf.shape(image)[:2]), (height, width), seed), height, width)
 
 
 def central_fraction(image, fraction):

@@ -3,7 +3,7 @@
 A preset function is called as `fn(image, height, width, seed=None, **options)`:
 
 - `image`: uint8 `[image_height, image_width, 3]`, RGB 0-255, of unknown static size or not; for training also an
-  `images.Encoded`, of which `inception` and `torchvision` then decode no more than the box that they crop;
+  `images.Encoded`, of which no more is decoded than the box that is cropped (`cifar` and `digits` take all of it);
 - `height`, `width`: int, the size of the result in pixels;
 - `seed`: int64 or int32 `[2]`, which decides everything random; None takes it from TensorFlow's generators
   (`tf.set_random_seed`). Evaluation has nothing random and takes no notice of it;
@@ -108,8 +108,8 @@ def _vgg_train(image, height, width, seed=None, resize_side_min=None, resize_sid
                          f'resize_side_max; got {low} and {high}.')
     side_seed, crop_seed, flip_seed = geometry.split(seed, 3)
     side = tf.random.stateless_uniform([], side_seed, low, high + 1, tf.int32)
-    image = geometry.resize_short_side(images.whole(image), side)
-    image = geometry.random_crop(image, height, width, crop_seed)
+    size, window = geometry.short_side_size(image, side), (height, width)
+    image = geometry.resize_window(image, size, geometry.random_start(size, window, crop_seed), window)
     return _standardised(geometry.random_flip(image, flip_seed), means, deviations, channel_order)
 
 

@@ -20,3 +20,20 @@ def test_nearest_takes_the_pixels_that_tensorflow_takes(dtype):
             pixels = np.random.RandomState(0).randint(0, 256, [*old_size, 3])
             for ours, expected in session.run(pairs, {image: pixels}):
                 np.testing.assert_array_equal(ours, expected)
+
+
+def test_windows_equal_crops_of_the_resized_image():
+    image = tf.placeholder(tf.uint8, [None, None, 3])
+    size, start = tf.placeholder(tf.int32, [2]), tf.placeholder(tf.int32, [2])
+    window = (9, 14)
+    ours = geometry.resize_window(image, tf.unstack(size), tf.unstack(start), window)
+    expected = geometry.crop(geometry.resize(image, *tf.unstack(size)), *tf.unstack(start), *window)
+    random = np.random.RandomState(0)
+    with tf.Session() as session:
+        for old_size in itertools.product([1, 2, 20, 375], [1, 3, 33, 500]):
+            pixels = random.randint(0, 256, [*old_size, 3])
+            for new_size in (window, (9, 15), (20, 33), (21, 200), (600, 777)):
+                room = np.subtract(new_size, window)
+                for part in (room * 0, room, random.randint(0, room + 1)):
+                    values = session.run([ours, expected], {image: pixels, size: new_size, start: part})
+                    np.testing.assert_array_equal(*values)

@@ -79,8 +79,7 @@ def _train(image, label, height, width, ignore_label, seed=None, *, standardise,
     image, label = _scale(image, label, _random_scale(scales, scale_seed))
     size = tf.shape(label)
     part = tf.minimum(size, [height, width])
-    start = tf.stack([tf.random.stateless_uniform([], axis_seed, 0, room + 1, tf.int32) for axis_seed, room in zip(
-        geometry.split(crop_seed, 2), tf.unstack(size - part), strict=True)])
+    start = tf.stack(geometry.random_start(tf.unstack(size), tf.unstack(part), crop_seed))
     image = tf.slice(image, tf.concat([start, [0]], 0), tf.concat([part, [3]], 0))
     image, label = _pad(standardise(image), tf.slice(label, start, part), height, width, ignore_label)
     if flip:
