@@ -1,6 +1,6 @@
 """Training images per second on the CPU: this library's pipeline beside slim's and a loader of torch and Pillow.
 
-    python benchmarks/data_pipeline.py [--presets inception torchvision vgg] [--batch_size 32] [--rounds 5] [--seconds 5]
+    python benchmarks/data_pipeline.py [--presets inception torchvision vgg] [--starts 3] [--rounds 3] [--seconds 5]
 
 All make batches of 224 pixels from the same JPEG files of 500 x 375 pixels, made from scikit-learn's two photos:
 
@@ -20,7 +20,8 @@ The sides:
 - `torch`: `DataLoader` (2 workers) of image files, decoded, cropped, resized and mirrored by Pillow.
 
 Each has a process of its own, which waits while another one works: they work in turn, round by round, so that a busy
-machine slows all of them. What was made in advance is thrown away before a round is timed. The table has the median
+machine slows all of them. They are started several times, as the same program is up to a third faster in one process
+than in another. What was made in advance is thrown away before a round is timed. The table has the median
 rate, the processor's time for an image with that of the side's own processes, which other programs disturb least, and
 the medians of the rounds' ratios of both to `nets`: how many times as fast `nets` is.
 """
@@ -258,16 +259,17 @@ def start(side, folder, preset, batch_size):
 
 
 def measure(folder, preset, arguments):
-    processes = {side: start(side, folder, preset, arguments.batch_size) for side in arguments.sides}
-    results = {side: [] for side in processes}
-    for _ in range(arguments.rounds):
-        for side, process in processes.items():
-            process.stdin.write(f'{arguments.seconds}\n')
-            process.stdin.flush()
-            results[side].append(json.loads(process.stdout.readline()))
-    for process in processes.values():
-        process.kill()
-        process.wait()
+    results = {side: [] for side in arguments.sides}
+    for _ in range(arguments.starts):
+        processes = {side: start(side, folder, preset, arguments.batch_size) for side in arguments.sides}
+        for _ in range(arguments.rounds):
+            for side, process in processes.items():
+                process.stdin.write(f'{arguments.seconds}\n')
+                process.stdin.flush()
+                results[side].append(json.loads(process.stdout.readline()))
+        for process in processes.values():
+            process.kill()
+            process.wait()
     first = results[arguments.sides[0]]
     for side, rounds in results.items():
         rate, used = (statistics.median(column) for column in zip(*rounds))
@@ -283,7 +285,8 @@ def main():
     parser.add_argument('--sides', nargs='+', choices=SIDES, default=list(SIDES))
     parser.add_argument('--batch_size', type=int, default=32)
     parser.add_argument('--quality', type=int, default=95, help='of the JPEG files')
-    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--starts', type=int, default=3, help='how often the processes are started anew')
+    parser.add_argument('--rounds', type=int, default=3, help='of each start')
     parser.add_argument('--seconds', type=float, default=5)
     parser.add_argument('--work', nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

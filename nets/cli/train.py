@@ -43,8 +43,8 @@ _RUN_FLAGS = [
          'plugins/profile of --train_dir. (Not in slim.)'),
     Flag('save_interval_secs', 'float', 'save_interval_secs', 'Seconds between two checkpoints.'),
     Flag('eval_every', 'integer', 'eval_every',
-         'Steps between two evaluations; the best checkpoint is kept in best/. By default there are none. (Not in '
-         'slim.)'),
+         'Steps between two evaluations, of which another is at the end; the best checkpoint is kept in best/. By '
+         'default there are none. (Not in slim.)'),
     Flag('eval_split_name', 'string', 'eval_split_name', 'Split that these evaluate. (Not in slim.)'),
     Flag('seed', 'integer', 'seed',
          'Seed of initial weights, order and augmentation; by default another one each time. (Not in slim.)'),

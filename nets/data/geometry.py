@@ -57,19 +57,18 @@ def _neighbours(old_length, new_length, start, count):
 
 
 def resize_nearest(image, height, width):
-    """What `tf.raw_ops.ResizeNearestNeighbor` gives, without half-pixel centres, in two thirds of the time.
+    """What `tf.raw_ops.ResizeNearestNeighbor` gives, without half-pixel centres, in four fifths of the time.
 
     Args:
         image: `[image_height, image_width, 3]` of any type, the faster the smaller.
         height, width: ints.
     """
-    def pick(matrix, length):
-        old_length = tf.shape(matrix)[0]
+    for axis, length in enumerate((height, width)):
+        old_length = tf.shape(image)[axis]
         # In float32, as TensorFlow has it.
         places = np.arange(length, dtype=np.float32) * (tf.cast(old_length, tf.float32) / length)
-        return tf.gather(matrix, tf.minimum(tf.cast(places, tf.int32), old_length - 1))
-
-    return _resize_by_axes(image, height, width, [functools.partial(pick, length=length) for length in (height, width)])
+        image = tf.gather(image, tf.minimum(tf.cast(places, tf.int32), old_length - 1), axis=axis)
+    return image
 
 
 _KERNELS = {'bilinear': 'triangle', 'bicubic': 'keyscubic'}

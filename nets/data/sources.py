@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets.data import records
+from nets.data import open_sessions, records
 
 # Looking rows up one by one would cost a Python call for each.
 _LOOKUP_SIZE = 64
@@ -180,6 +180,7 @@ def _lookup(rows, types):
     """
 
     def lookup(numbers):
+        open_sessions.close_at_exit()
         values = tf.numpy_function(rows, [numbers], list(types.values()))
         for value in values:
             value.set_shape(numbers.shape)

@@ -235,7 +235,8 @@ class RunConfig:
         summarize_histograms: Whether they have histograms of the weights and the gradients.
         profile_steps: The first and the last step to profile, counted from 1 when the process starts; empty for none.
         save_interval_secs: Seconds between two checkpoints.
-        eval_every: Steps between two evaluations, after which the best checkpoint is in `best/`; 0 for none.
+        eval_every: Steps between two evaluations, of which another is at the end; the best checkpoint is in `best/`. 0
+            for none.
         eval_split_name: The split of the data set that they use.
         seed: Seed of weights, order and augmentation; None for a random one. A resumed run keeps its own.
         clone_on_cpu: Whether to leave accelerators alone.

@@ -17,13 +17,13 @@ _RECORD = 'best.json'
 
 
 def is_missing(config, step):
-    """Whether a run has to be evaluated at a step, and has not been.
+    """Whether a run has to be evaluated at a step, as at its last one, and has not been.
 
     Args:
         config: A `RunConfig`.
         step: Steps taken so far.
     """
-    if not config.eval_every or step % config.eval_every:
+    if not config.eval_every or (step % config.eval_every and step != config.max_number_of_steps):
         return False
     records = files.read_json_lines(os.path.join(config.train_dir, LOG_NAME))
     return all(record.get('step', 0) < step for record in records)

@@ -188,8 +188,19 @@ def test_table_of_examples_stays_out_of_the_graph(graph, folder_of, make_batches
 
 
 LEGACY = '''
+import atexit
 import sys
 import tensorflow.compat.v1 as tf
+
+
+@atexit.register  # first, so that it is called last
+def use_what_was_left_open():
+    try:
+        left_open.run(batch)
+    except RuntimeError as error:
+        print(error)
+
+
 tf.disable_v2_behavior()
 from nets.data import datasets, pipeline, preprocessing
 
@@ -206,6 +217,8 @@ for name, is_training in (('inception', True), ('vgg', False)):
         values = [session.run(batch) for _ in range(2)]
     assert skipped == [sys.argv[2]], skipped
     print(name, [int(value['mask'].sum()) for value in values], batch['image'].shape.as_list())
+left_open = tf.Session()
+left_open.run(iterator.initializer)
 '''
 
 
@@ -215,4 +228,5 @@ def test_without_v2_behavior(folder_of):
     run = subprocess.run([sys.executable, '-c', LEGACY, folder, bad], capture_output=True, text=True,
                          env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}, check=False)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == ['inception [4, 4] [4, 8, 8, 3]', 'vgg [4, 2] [4, 8, 8, 3]']
+    assert run.stdout.splitlines() == ['inception [4, 4] [4, 8, 8, 3]', 'vgg [4, 2] [4, 8, 8, 3]',
+                                       'Attempted to use a closed Session.']

@@ -18,7 +18,7 @@ class Killed(BaseException):
 def _run(folder):
     """What a run that is started again does, for both steps."""
     config = types.SimpleNamespace(train_dir=str(folder), scores={'top_1': 'top-1'}, eval_every=10,
-                                   eval_split_name='test')
+                                   max_number_of_steps=None, eval_split_name='test')
     for step, score in SCORES.items():
         for ending in ('index', 'data-00000-of-00001'):
             (folder / f'model.ckpt-{step}.{ending}').write_text(f'{ending} of {step}')
