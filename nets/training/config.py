@@ -45,6 +45,16 @@ def _one_of(config, name, allowed):
         raise ValueError(f'{name} must be one of {", ".join(map(str, allowed))}; got {getattr(config, name)!r}.')
 
 
+def _check_end(config):
+    """Raises a ValueError if the rate ends with the run, and the run has no end."""
+    ends = {'poly': 'max_number_of_epochs or max_number_of_steps'}
+    if config.schedule.num_epochs_per_decay is None:
+        ends['cosine'] = 'max_number_of_epochs, max_number_of_steps or num_epochs_per_decay'
+    name = config.schedule.learning_rate_decay_type
+    if name in ends and config.max_number_of_steps is None and config.max_number_of_epochs is None:
+        raise ValueError(f'learning_rate_decay_type={name} needs an end: give {ends[name]}.')
+
+
 def _check_recompute(config):
     """Raises a ValueError unless the field `recompute` names what can be computed again, and is."""
     every = config.recompute
@@ -286,14 +296,7 @@ class RunConfig:
         if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
             raise ValueError('Give max_number_of_steps or max_number_of_epochs, not both; got '
                              f'{self.max_number_of_steps} and {self.max_number_of_epochs}.')
-        if (self.schedule.learning_rate_decay_type == 'poly' and self.max_number_of_steps is None and
-                self.max_number_of_epochs is None):
-            raise ValueError('learning_rate_decay_type=poly needs an end: give max_number_of_epochs or '
-                             'max_number_of_steps.')
-        if (self.schedule.learning_rate_decay_type == 'cosine' and self.schedule.num_epochs_per_decay is None and
-                self.max_number_of_steps is None and self.max_number_of_epochs is None):
-            raise ValueError('learning_rate_decay_type=cosine needs an end: give max_number_of_epochs, '
-                             'max_number_of_steps or num_epochs_per_decay.')
+        _check_end(self)
         steps = self.profile_steps
         if steps and not (len(steps) == 2 and 1 <= steps[0] <= steps[1] and all(step == step // 1 for step in steps)):
             raise ValueError(f'profile_steps must be the first and the last step, such as 10,20; got {steps}.')
