@@ -22,7 +22,7 @@ help:
 	@echo 'make demo-segment  train, evaluate and run a small network that gives a class to every pixel'
 	@echo 'make test      run the tests'
 	@echo 'make test-tf1  run the tests of the core under TensorFlow 1.15 (PYTHON37=<a Python 3.7>)'
-	@echo 'make soak      kill a training run 200 times, and compare the deepest networks with their origins (half an hour)'
+	@echo 'make soak      kill a training run 200 times, and compare the deepest networks with their origins (ten minutes and more)'
 	@echo 'make lint      check the style'
 	@echo 'make wheel     build the wheel into dist/'
 	@echo 'make clean     remove everything that these made'
