@@ -24,7 +24,7 @@ def resize(image, height, width):
 
 
 def resize_window(image, size, start, window):
-    """What cropping the result of `resize` gives, to the bit, of no more pixels than that takes.
+    """What cropping the result of `resize` gives (on x86 to the bit), of no more pixels than that takes.
 
     Args:
         image: uint8 `[image_height, image_width, 3]`, or an `images.Encoded`.
