@@ -49,8 +49,9 @@ def decode(encoded):
 class Encoded:
     """An image that is decoded once it is known which part of it is wanted.
 
-    Of a JPEG no more than that part is decoded, which takes less time and gives the same pixels. Damage outside of that
-    part is then not seen, except that a file without its end is always decoded as a whole, which is an error.
+    Of a JPEG no more than that part is decoded, which takes less time and gives the same pixels. Damage that decoding
+    meets below that part only is then not seen, though rows just above it may be wrong already; except that a file
+    without its end is always decoded as a whole, which is an error.
     """
 
     def __init__(self, encoded):
