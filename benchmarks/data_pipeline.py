@@ -21,9 +21,9 @@ The sides:
 
 Each has a process of its own, which waits while another one works: they work in turn, round by round, so that a busy
 machine slows all of them. They are started several times, as the same program is up to a third faster in one process
-than in another. What was made in advance is thrown away before a round is timed. The table has the median
-rate, the processor's time for an image with that of the side's own processes, which other programs disturb least, and
-the medians of the rounds' ratios of both to `nets`: how many times as fast `nets` is.
+than in another. What was made in advance is thrown away before a round is timed. The table has the median rate, the
+processor's time for an image with that of the side's own processes, which other programs disturb least, and the medians
+of the rounds' ratios of both to `nets`: how many times as fast `nets` is.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def slim_side(folder, preset, batch_size):
     provider = slim.dataset_data_provider.DatasetDataProvider(
         dataset, num_readers=4, common_queue_capacity=20 * batch_size, common_queue_min=10 * batch_size)
     image, label = provider.get(['image', 'label'])
-    image = (slim_vgg if preset == 'vgg' else functools.partial(slim_box, preset=preset))(image)
+    image = slim_vgg(image) if preset == 'vgg' else slim_box(image, preset)
     batch = tf.train.batch([image, label], batch_size, num_threads=4, capacity=5 * batch_size)
     images, labels = slim.prefetch_queue.prefetch_queue(list(batch), capacity=2).dequeue()
     session = tf.Session()

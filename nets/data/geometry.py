@@ -1,8 +1,5 @@
 """Resizing, cropping and flipping of one image, and the seeds for what is random in it."""
 
-import functools
-
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets.data import images
@@ -42,15 +39,18 @@ def resize_window(image, size, start, window):
         low, high = (tf.cast(tf.gather(matrix, rows - first[axis]), tf.float32) for rows in (low, high))
         return low + (high - low) * part[:, tf.newaxis]
 
-    return _resize_by_axes(images.crop(image, first, last + 1 - first), *window,
-                           [functools.partial(interpolate, axis=axis) for axis in (0, 1)])
+    return _resize_by_axes(images.crop(image, first, last + 1 - first), window, interpolate)
+
+
+def _places(old_length, new_length, start, count):
+    """Where in a row the pixels of the resized row are, in float32 as TensorFlow has it; float32 `[count]`."""
+    scale = tf.cast(old_length, tf.float32) / tf.cast(new_length, tf.float32)
+    return tf.cast(start + tf.range(count), tf.float32) * scale
 
 
 def _neighbours(old_length, new_length, start, count):
     """Between which two pixels those of a resized row are, and how far from the first; int32 and float32 `[count]`."""
-    # In float32, as TensorFlow has it.
-    scale = tf.cast(old_length, tf.float32) / tf.cast(new_length, tf.float32)
-    places = tf.cast(start + tf.range(count), tf.float32) * scale
+    places = _places(old_length, new_length, start, count)
     low = tf.floor(places)
     high = tf.minimum(tf.cast(tf.ceil(places), tf.int32), old_length - 1)
     return tf.cast(low, tf.int32), high, places - low
@@ -65,9 +65,8 @@ def resize_nearest(image, height, width):
     """
     for axis, length in enumerate((height, width)):
         old_length = tf.shape(image)[axis]
-        # In float32, as TensorFlow has it.
-        places = np.arange(length, dtype=np.float32) * (tf.cast(old_length, tf.float32) / length)
-        image = tf.gather(image, tf.minimum(tf.cast(places, tf.int32), old_length - 1), axis=axis)
+        places = tf.cast(_places(old_length, length, 0, length), tf.int32)
+        image = tf.gather(image, tf.minimum(places, old_length - 1), axis=axis)
     return image
 
 
@@ -79,7 +78,10 @@ def resize_like_pillow(image, height, width, method='bilinear'):
 
     As Pillow does it: first the rows are resized and rounded, then the columns.
     """
-    def average(matrix, length):
+    size = height, width
+
+    def average(matrix, axis):
+        length = size[axis]
         scale = tf.cast(length, tf.float32) / tf.cast(tf.shape(matrix)[0], tf.float32)
         # An image of one row, with many channels: rows would be shared out one by one to threads, which costs more
         # than the resizing.
@@ -89,25 +91,25 @@ def resize_like_pillow(image, height, width, method='bilinear'):
         whole = tf.floor(resized + 0.5)
         return tf.clip_by_value(whole, 0., 255.) if method == 'bicubic' else whole  # averages need no clipping
 
-    return _resize_by_axes(tf.cast(image, tf.float32), height, width,
-                           [functools.partial(average, length=length) for length in (height, width)])
+    return _resize_by_axes(tf.cast(image, tf.float32), size, average)
 
 
-def _resize_by_axes(image, height, width, resizers):
+def _resize_by_axes(image, size, resize_columns):
     """Resizes first the rows of an image, then the columns.
 
     Args:
         image: `[image_height, image_width, 3]`.
-        height, width: ints or int32 scalars.
-        resizers: two functions from a matrix to one with columns of the new height, and of the new width.
+        size: the new height and width, ints or int32 scalars.
+        resize_columns: a function from a matrix and an axis, 0 or 1, to the matrix with columns of the new size along
+            that axis.
     """
     # Matrices, as TensorFlow takes several times as long to transpose three dimensions, and to resize three channels.
-    down, across = resizers
+    height, width = size
     old_height, old_width, _ = tf.unstack(tf.shape(image))
     pixels = tf.transpose(tf.reshape(image, [old_height, old_width * 3]))
-    pixels = across(tf.reshape(pixels, [old_width, 3 * old_height]))
+    pixels = resize_columns(tf.reshape(pixels, [old_width, 3 * old_height]), 1)
     pixels = tf.transpose(tf.reshape(pixels, [width * 3, old_height]))
-    return tf.reshape(down(pixels), [height, width, 3])
+    return tf.reshape(resize_columns(pixels, 0), [height, width, 3])
 
 
 def short_side_size(image, side):
